@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+# shmchan. No configure step: `make demo`, `make check`, `make install PREFIX=... DESTDIR=...`.
+# Everything that is built goes below $(BUILD).
+
+VERSION   := $(shell sed -n 's/^\#define SHMCHAN_VERSION_M[AI][JN]OR \|^\#define SHMCHAN_VERSION_PATCH //p' \
+               include/shmchan.h | paste -sd.)
+SOVERSION := 0
+PREFIX    ?= /usr/local
+LIBDIR    ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR    ?= $(PREFIX)/bin
+MANDIR    ?= $(PREFIX)/share/man
+BUILD     ?= build
+
+CC      ?= cc
+CXX     ?= c++
+CFLAGS  ?= -O2 -g
+WARN     = -Wall -Wextra -Wpedantic $(WERROR)
+# -fPIC for all: one set of objects serves both libraries.
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -Iinclude -Isrc $(CFLAGS)
+ALL_LDFLAGS = -pthread $(LDFLAGS)
+LDLIBS  += -lrt
+
+LIB_SRC := $(wildcard src/*.c)
+LIB_OBJ := $(LIB_SRC:src/%.c=$(BUILD)/src/%.o)
+STATIC  := $(BUILD)/libshmchan.a
+SHARED  := $(BUILD)/libshmchan.so.$(VERSION)
+
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+TESTS    := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/test_*.c))
+STAT     := $(BUILD)/shmchan-stat
+MANPAGES := $(wildcard man/*.[1-8])
+
+.PHONY: all lib examples tools tests demo check check-asan check-tsan deps install uninstall clean format
+all: lib tools examples
+
+lib: $(STATIC) $(SHARED) $(BUILD)/shmchan.pc
+examples: $(EXAMPLES)
+tests: $(TESTS)
+
+-include $(wildcard $(BUILD)/*/*.d)
+
+$(BUILD)/src/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(STATIC): $(LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJ) src/libshmchan.map
+	$(CC) -shared -Wl,-soname,libshmchan.so.$(SOVERSION) -Wl,--version-script=src/libshmchan.map \
+	    $(ALL_LDFLAGS) -o $@ $(LIB_OBJ) $(LDLIBS)
+	ln -sf $(@F) $(BUILD)/libshmchan.so.$(SOVERSION)
+	ln -sf libshmchan.so.$(SOVERSION) $(BUILD)/libshmchan.so
+
+$(BUILD)/shmchan.pc: src/shmchan.pc.in Makefile
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' $< >$@
+
+$(BUILD)/examples/%: examples/%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+
+# ---------------------------------------------------------------- what needs more than libc
+
+# One place knows what is needed beyond gcc, make and libc: .ci/deps (make deps runs it).
+have = $(shell pkg-config --exists $(1) 2>/dev/null && echo yes)
+
+ifeq ($(call have,jansson),yes)
+tools: $(STAT)
+else
+tools:
+	@echo "shmchan-stat is left out: it needs jansson and pkg-config (run 'make deps', or install libjansson-dev)"
+endif
+
+$(STAT): $(wildcard tools/*.c tools/*.h) $(STATIC)
+	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags jansson) $(ALL_LDFLAGS) -o $@ $(filter tools/%.c,$^) \
+	    $(STATIC) $(shell pkg-config --libs jansson) $(LDLIBS)
+
+$(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(shell pkg-config --cflags check) $(ALL_LDFLAGS) -o $@ $< tests/support.c \
+	    $(STATIC) $(shell pkg-config --libs check) $(LDLIBS)
+
+deps:
+	.ci/deps
+
+# ---------------------------------------------------------------- running
+
+DIR ?= /usr
+demo: $(BUILD)/examples/treestat
+	examples/demo.sh $(BUILD)/examples/treestat "$(DIR)"
+
+check:
+	.ci/deps --if-missing
+	$(MAKE) all tests
+	tests/run.sh $(BUILD)
+
+check-asan:
+	.ci/deps --if-missing
+	$(MAKE) check BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    -fno-omit-frame-pointer"
+
+check-tsan:
+	.ci/deps --if-missing
+	$(MAKE) check BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fsanitize=thread"
+
+install: lib
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
+	install -m 644 include/shmchan.h $(DESTDIR)$(INCLUDEDIR)/
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/libshmchan.so.$(SOVERSION)
+	ln -sf libshmchan.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libshmchan.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' src/shmchan.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/shmchan.pc
+	for page in $(MANPAGES); do section=man$${page##*.}; install -d $(DESTDIR)$(MANDIR)/$$section && \
+	    install -m 644 $$page $(DESTDIR)$(MANDIR)/$$section/ || exit 1; done
+	$(MAKE) tools
+	if [ -x $(STAT) ]; then install -m 755 $(STAT) $(DESTDIR)$(BINDIR)/; fi
+
+uninstall:
+	rm -f $(DESTDIR)$(INCLUDEDIR)/shmchan.h $(DESTDIR)$(LIBDIR)/libshmchan.a \
+	    $(DESTDIR)$(LIBDIR)/libshmchan.so $(DESTDIR)$(LIBDIR)/libshmchan.so.$(SOVERSION) \
+	    $(DESTDIR)$(LIBDIR)/libshmchan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/shmchan.pc \
+	    $(DESTDIR)$(BINDIR)/shmchan-stat
+	for page in $(MANPAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+
+format:
+	clang-format -i $(wildcard include/*.h src/*.[ch] tests/*.[ch] tools/*.[ch] examples/*.c)
+
+clean:
+	rm -rf $(BUILD)
