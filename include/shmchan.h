@@ -73,6 +73,9 @@
 extern "C" {
 #endif
 
+/* The library is built with everything else hidden. */
+#pragma GCC visibility push(default)
+
 #define SHMCHAN_VERSION_MAJOR 0
 #define SHMCHAN_VERSION_MINOR 1
 #define SHMCHAN_VERSION_PATCH 0
@@ -385,6 +388,8 @@ const char *shmchan_strerror(int error);
 
 /* "MAJOR.MINOR.PATCH" of the library that is running. */
 const char *shmchan_version(void);
+
+#pragma GCC visibility pop
 
 /* ------------------------------------------------------------------------------ typed channels */
 
