@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which lane is next: looks, tickets, heap. Plain memory, no system call. Knows lane and the ready words.
+ *
+ * A look loads the tails of all watched lanes, after the lanes that rang were added to these. Of all messages
+ * visible in the later of two looks, the one with the smallest ticket is next, provided that the earlier look
+ * had seen it already; otherwise look again. Why: a message whose send had returned before the send of one
+ * that the earlier look saw had been published (and its lane had rung) by then, so the later look sees it,
+ * and its ticket is smaller. Needed for it: the acquire in lane_tail, and that no load of the later look
+ * begins before the earlier look has ended.
+ *
+ * A lane that stays empty is let go (lane_rest) until its sender rings. The ring comes before the send
+ * returns, so a lane that is not watched has no message whose send has returned, but for one: its sender died
+ * or was stopped between publish and ring. merge_sweep finds those.
+ */
+#ifndef SHMCHAN_MERGE_H
+#define SHMCHAN_MERGE_H
+
+#include "lane.h"
+#include "ready.h"
+
+/* What merge cannot do itself. */
+struct merge_hooks {
+    /* The slots of this place's lane, for reading; NULL: -errno in *ret_error. */
+    const void *(*map)(void *context, uint32_t place, int *ret_error);
+    /* Wake the sender of this place; its flag is taken down. */
+    void (*wake)(void *context, uint32_t place);
+    void *context;
+};
+
+struct merge {
+    struct shm_control *control;
+    struct lane_shape shape;
+    struct merge_hooks hooks;
+    bool ordered;
+    uint32_t lane_count;
+    uint32_t watched_count;
+    uint32_t pending_count;
+    uint32_t cursor;      /* unordered: index into pending */
+    uint32_t burst;       /* unordered: messages until the next lane's turn */
+    uint32_t sweep_after; /* looks and messages until the next sweep */
+    int error;            /* -errno to tell once, 0 = none */
+    uint32_t *watched;    /* lanes that looks load */
+    uint32_t *pending;    /* lanes with visible messages; ordered: a heap, smallest ticket first */
+    struct lane_reader *lanes;
+};
+
+/* lane_count lanes of `control`. Memory is allocated: -ENOMEM. */
+int merge_init(struct merge *m, struct shm_control *control, uint32_t lane_count, struct lane_shape shape,
+               bool ordered, struct merge_hooks hooks);
+void merge_destroy(struct merge *m);
+
+/* The lane whose head is the next message, or NULL: none is visible (or m->error is set). */
+struct lane_reader *merge_next(struct merge *m);
+
+/* Done with the head of this lane, which merge_next returned last. */
+void merge_advance(struct merge *m, struct lane_reader *lane);
+
+/* Nothing was visible: let all lanes go. False: something came meanwhile, look again. */
+bool merge_rest(struct merge *m);
+
+/* Look at every lane, watched or not; those with messages are watched from now on. True: there was one. */
+bool merge_sweep(struct merge *m);
+
+static inline uint32_t merge_place(const struct merge *m, const struct lane_reader *lane)
+{
+    return (uint32_t)(lane - m->lanes);
+}
+
+#endif
