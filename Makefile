@@ -17,7 +17,7 @@ CXX     ?= c++
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wpedantic $(WERROR)
 # -fPIC for all: one set of objects serves both libraries.
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -Iinclude -Isrc $(CFLAGS)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARN) -fPIC -fvisibility=hidden -pthread -Iinclude -Isrc $(CFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS)
 LDLIBS  += -lrt
 

@@ -343,22 +343,22 @@ struct shmchan_snapshot {
     uint32_t mode;         /* permission bits                                                      */
     uint32_t owner_uid;
     int32_t creator_pid;
-    uint64_t created_ns;         /* CLOCK_REALTIME                                                       */
-    uint64_t taken_ns;           /* CLOCK_MONOTONIC: when this snapshot was taken                        */
-    uint64_t region_bytes;       /* address space                                                        */
-    uint64_t backed_bytes;       /* memory in use                                                        */
-    uint64_t sent;               /* messages published, all lanes                                        */
-    uint64_t received;           /* messages taken, all lanes; sent - received are waiting               */
-    uint64_t tickets;            /* sends begun, ordered channels only; batches count once               */
-    uint32_t senders_held;       /* places of living senders                                             */
-    uint32_t senders_left;       /* places that are empty of a sender and not of messages                */
-    uint64_t senders_joined;     /* since the channel was made                                           */
-    uint64_t senders_died;       /* of these, ended without closing                                      */
-    uint64_t reservations_lost;  /* reserved by a sender that ended without committing                */
-    uint64_t receivers_joined;   /* takeovers are this less one                                       */
-    uint64_t messages_abandoned; /* given up because their lane was damaged                          */
-    int32_t mutex_owner_pid;     /* who is attaching or cleaning up right now, 0 = nobody              */
-    uint32_t receiver_closed;    /* the last receiver left in order                                    */
+    uint64_t created_ns;        /* CLOCK_REALTIME                                                       */
+    uint64_t taken_ns;          /* CLOCK_MONOTONIC: when this snapshot was taken                        */
+    uint64_t region_bytes;      /* address space                                                        */
+    uint64_t backed_bytes;      /* memory in use                                                        */
+    uint64_t sent;              /* messages published, all lanes                                        */
+    uint64_t received;          /* messages taken, all lanes; sent - received are waiting               */
+    uint64_t tickets;           /* sends begun, ordered channels only; batches count once               */
+    uint32_t senders_held;      /* places of living senders                                             */
+    uint32_t senders_left;      /* places that are empty of a sender and not of messages                */
+    uint64_t senders_joined;    /* since the channel was made                                           */
+    uint64_t senders_died;      /* of these, ended without closing                                      */
+    uint64_t reservations_lost; /* reserved by a sender that ended without committing                */
+    uint64_t receivers_joined;  /* takeovers are this less one                                       */
+    uint64_t lanes_damaged;     /* times a lane was found damaged and given up to where it stood    */
+    int32_t mutex_owner_pid;    /* who is attaching or cleaning up right now, 0 = nobody              */
+    uint32_t receiver_closed;   /* the last receiver left in order                                    */
     struct shmchan_process receiver;
     char type[SHMCHAN_TYPE_MAX + 1]; /* "" = unchecked                                           */
     uint64_t future[8];
