@@ -31,7 +31,11 @@ TESTS    := $(patsubst tests/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/tes
 STAT     := $(BUILD)/shmchan-stat
 MANPAGES := $(wildcard man/*.[1-8])
 
-.PHONY: all lib examples tools tests demo check check-asan check-tsan deps install uninstall clean format
+# Scripts that compile something take what we were given.
+export CC CXX CFLAGS LDFLAGS
+
+.PHONY: all lib examples tools tests demo check check-asan check-tsan torture model fuzz mutants deps \
+        install uninstall clean format
 all: lib tools examples
 
 lib: $(STATIC) $(SHARED) $(BUILD)/shmchan.pc
@@ -103,9 +107,35 @@ check-asan:
 	$(MAKE) check BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -fno-omit-frame-pointer"
 
+# Only what shares memory between threads of one process at one address: ThreadSanitizer sees nothing else.
 check-tsan:
 	.ci/deps --if-missing
-	$(MAKE) check BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fsanitize=thread"
+	$(MAKE) $(BUILD)/tsan/tests/test_race BUILD=$(BUILD)/tsan CFLAGS="-O1 -g -fsanitize=thread"
+	$(BUILD)/tsan/tests/test_race
+
+# Kill at every instruction, then at random for SECONDS= from SEED=.
+TORTURE := $(BUILD)/torture/step $(BUILD)/torture/random
+$(TORTURE): $(BUILD)/torture/%: tests/torture/%.c tests/torture/common.c tests/torture/common.h $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(STATIC) $(LDLIBS)
+torture: $(TORTURE)
+	TORTURE_SECONDS="$(SECONDS)" SEED="$(SEED)" tests/torture/run.sh $(BUILD)
+
+# The protocol as a Promela model, and its mutants: MODEL=quick or full.
+MODEL ?= full
+model:
+	.ci/deps --if-missing
+	model/run.sh $(BUILD) $(MODEL)
+
+# Arbitrary and scribbled regions, for FUZZ_SECONDS=.
+fuzz:
+	.ci/deps --if-missing
+	fuzz/run.sh $(BUILD)
+
+# The library with bugs planted in it, one at a time: each must be caught.
+mutants:
+	.ci/deps --if-missing
+	tests/mutants.sh $(BUILD)
 
 install: lib
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(BINDIR)
