@@ -55,8 +55,9 @@
  *   shmchan_unlink(), or open what is there instead of creating it. An anonymous channel
  *   (shmchan_pair) goes with its last user.
  * - Everyone who may write a named region can truncate it and so kill its users (SIGBUS), or garble
- *   its messages. What a peer writes can never make this library read or write outside the region
- *   and your buffers. Mode 0600 keeps others out.
+ *   its messages. What a peer writes does not make this library read or write outside the region
+ *   and your buffers; the one known gap is the libc's own bookkeeping in a robust mutex while a peer attaches
+ *   (docs/DESIGN.md, 6). Mode 0600 keeps others out.
  * - Participants may live in different PID namespaces (pids are shown as each sees its own) and
  *   under different users (mode permitting), but must share the libc family and word size
  *   (else -EPROTONOSUPPORT). Needs Linux 3.17 or newer with /proc and, for named channels, /dev/shm.
@@ -165,7 +166,7 @@ int shmchan_pair(const struct shmchan_options *opts, shmchan_sender **ret_tx, sh
  *
  * create: makes the channel and takes a place in it; opts as in shmchan_pair(). -EEXIST: the name is
  * taken. open: takes a place in what is there. opts may be NULL, or have message_size 0 or type
- * NULL, to take the channel as it is; what is given must match.
+ * NULL, to take the channel as it is; what is given must match (a channel made without a type matches any).
  *
  * All: -EINVAL, -ENAMETOOLONG: the name (or options, see above) makes no sense. -ENOENT: no such channel.
  * -EACCES: its mode does not let this user read and write it. -EPROTOTYPE: it carries another type or size.

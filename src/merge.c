@@ -47,11 +47,10 @@ static void sift_down(struct merge *m, uint32_t i)
 
 static void pending_add(struct merge *m, uint32_t place)
 {
+    m->lanes[place].ticket = lane_ticket(&m->lanes[place], &m->shape);
     m->pending[m->pending_count++] = place;
-    if (m->ordered) {
-        m->lanes[place].ticket = lane_ticket(&m->lanes[place], &m->shape);
+    if (m->ordered)
         sift_up(m, m->pending_count - 1);
-    }
 }
 
 /* ------------------------------------------------------------------------------------------- watching */
@@ -204,17 +203,28 @@ static void advance_ordered(struct merge *m, struct lane_reader *l)
     sift_down(m, 0);
 }
 
-static void advance_unordered(struct merge *m, struct lane_reader *l)
+static void next_turn(struct merge *m)
 {
-    if (!lane_visible(l)) {
-        m->pending[m->cursor] = m->pending[--m->pending_count];
-        m->burst = BURST;
-    } else if (--m->burst == 0) {
-        m->cursor++;
-        m->burst = BURST;
-    }
+    m->burst = BURST;
     if (m->cursor >= m->pending_count)
         m->cursor = 0;
+}
+
+/* A turn does not end within a batch, whose messages have one ticket. */
+static void advance_unordered(struct merge *m, struct lane_reader *l)
+{
+    uint64_t ticket = l->ticket;
+    if (!lane_visible(l)) {
+        m->pending[m->cursor] = m->pending[--m->pending_count];
+        next_turn(m);
+        return;
+    }
+    l->ticket = lane_ticket(l, &m->shape);
+    m->burst -= m->burst > 0;
+    if (m->burst == 0 && l->ticket != ticket) {
+        m->cursor++;
+        next_turn(m);
+    }
 }
 
 void merge_advance(struct merge *m, struct lane_reader *lane)

@@ -203,11 +203,14 @@ static inline void publish(shmchan_sender *tx, uint64_t n)
         ring(tx);
 }
 
+/* One for all messages of a batch. */
 static inline uint64_t take_ticket(shmchan_sender *tx)
 {
+    if (!tx->ordered)
+        return tx->lane.tail; /* tells batches of this lane apart, and is compared with no other lane's */
     /* Relaxed: one word's changes have one order, and that is all that tickets must tell. What a ticket
        stands for is published by tail. */
-    return tx->ordered ? atomic_fetch_add_explicit(&tx->control->ticket, 1, memory_order_relaxed) : 0;
+    return atomic_fetch_add_explicit(&tx->control->ticket, 1, memory_order_relaxed);
 }
 
 static inline void write_message(shmchan_sender *tx, uint64_t n, uint64_t ticket, const void *message,
