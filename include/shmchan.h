@@ -35,8 +35,8 @@
  *
  * Threads. A handle belongs to one thread at a time; two threads must not use one handle at once.
  * Give another thread a sender of its own with shmchan_sender_clone(), before you start it. No call is
- * async-signal-safe. shmchan_unlink(), _inspect(), _list(), _strerror() and the calls that open or create may
- * run in any threads at once.
+ * async-signal-safe, and none may be left by longjmp or thread cancellation. shmchan_unlink(), _inspect(),
+ * _list(), _strerror() and the calls that open or create may run in any threads at once.
  *
  * Deaths. Any participant may be killed, stopped or preempted at any instruction. A message whose
  * send returned is received once and whole; a message whose sender died before the send returned is
@@ -155,7 +155,8 @@ extern "C" {
  * -EINVAL: a size or the capacity is 0, a flag is unknown, struct_size is wrong. -EOVERFLOW: beyond a
  * SHMCHAN_..._MAX, or the region would be too large for this machine. -ENAMETOOLONG: the type's name.
  * -EMFILE, -ENFILE: no descriptors left (a channel takes two in each process, however many
- * handles). -ENOMEM, -ENOSPC: no memory. -ENOSYS, -ENOENT: /proc is not mounted.
+ * handles). -ENOMEM, -ENOSPC: no memory. -EFBIG: the region is larger than RLIMIT_FSIZE lets a file be.
+ * -ENOSYS, -ENOENT: /proc is not mounted.
  */
 int shmchan_pair(const struct shmchan_options *opts, shmchan_sender **ret_tx, shmchan_receiver **ret_rx);
 
@@ -168,13 +169,14 @@ int shmchan_pair(const struct shmchan_options *opts, shmchan_sender **ret_tx, sh
  * taken. open: takes a place in what is there. opts may be NULL, or have message_size 0 or type
  * NULL, to take the channel as it is; what is given must match (a channel made without a type matches any).
  *
- * All: -EINVAL, -ENAMETOOLONG: the name (or options, see above) makes no sense. -ENOENT: no such channel.
+ * All: -EINVAL, -ENAMETOOLONG: the name (or options, see above) makes no sense, or a pointer is NULL.
+ * -ENOENT: no such channel; create: /dev/shm or /proc is not there.
  * -EACCES: its mode does not let this user read and write it. -EPROTOTYPE: it carries another type or size.
  * -EPROTONOSUPPORT: made by another format version, libc or word size. -EBADMSG: not a channel, or
  * damaged. -EBUSY: it has a living receiver. -EUSERS: every sender place is taken, or still holds
  * messages of a dead sender that nobody has received. -ENOSPC: no room in /dev/shm; nothing has
  * changed. -EDEADLK: a stopped process has held the channel's mutex for 5 s (shmchan-stat names
- * it). -EMFILE, -ENFILE, -ENOMEM: out of descriptors, memory.
+ * it). -EFBIG: create, as in shmchan_pair(). -EMFILE, -ENFILE, -ENOMEM: out of descriptors, memory.
  *
  * A receiver that opens a channel whose receiver is gone, closed or killed, takes over at the exact next
  * message: what the other had not taken (or had peeked at and not released) is received now.
@@ -200,9 +202,9 @@ void shmchan_sender_close(shmchan_sender *tx);
    waits for a receiver). Messages not received stay in the region for a successor. */
 void shmchan_receiver_close(shmchan_receiver *rx);
 
-/* Remove the name. Who holds the channel keeps it. -ENOENT, -EACCES, -EINVAL, -ENAMETOOLONG as above. Refuses
-   what is not a channel (-EBADMSG), so that no other program's file is ever removed; damaged channels are
-   removed. */
+/* Remove the name. Who holds the channel keeps it. -ENOENT: no such name. -EACCES: not this user's to remove
+   (/dev/shm is sticky), or not to read. -EBADMSG: not a channel; so no other program's file is ever removed.
+   A channel that is damaged behind its first 8 bytes is one still, and is removed. -EINVAL, -ENAMETOOLONG. */
 int shmchan_unlink(const char *name);
 
 /* ---------------------------------------------------------------------------------- sending */
@@ -239,8 +241,9 @@ ssize_t shmchan_send_many(shmchan_sender *tx, const void *messages, size_t count
  * In place: reserve the next slot of the own lane, write a message into it, then commit or
  * abort. *ret_slot has the channel's message size, is aligned for the message (up to 16 bytes), holds
  * what an earlier message left there, and is valid until commit, abort or close. Nobody else waits meanwhile.
- * The message takes its place in the order at commit. If the process dies before commit, nothing was sent
- * (and shmchan_inspect counts it).
+ * The message takes its place in the order at
+ * commit. In a forked child the reservation is void: it was the parent's. If the process dies before commit,
+ * nothing was sent (and shmchan_inspect counts it).
  *
  * reserve: as send_timed; timeout_ms 0: -ETIMEDOUT if full. -EPROTO: reserve while one is open; commit, abort
  * without one. commit: `length` bytes of it are the message. -EMSGSIZE: longer than the message size; the
@@ -250,9 +253,11 @@ int shmchan_reserve(shmchan_sender *tx, void **ret_slot, int timeout_ms);
 int shmchan_commit(shmchan_sender *tx, uint32_t length);
 int shmchan_abort(shmchan_sender *tx);
 
-/* The sender's place in its channel (0 ... max_senders - 1; as in shmchan_info.sender_id), and the channel's
-   message size in bytes. -errno in a forked child that got no place. */
+/* The sender's place in its channel, 0 ... max_senders - 1, as in shmchan_info.sender_id. -errno in a forked
+   child that got no place. */
 int shmchan_sender_id(const shmchan_sender *tx);
+
+/* The channel's message size in bytes. */
 uint32_t shmchan_sender_message_size(const shmchan_sender *tx);
 
 /* -------------------------------------------------------------------------------- receiving */
@@ -275,8 +280,9 @@ struct shmchan_info {
  *     while (shmchan_recv(rx, &m) > 0) { ... }          is Rust's    for m in rx { ... }
  *
  * -EAGAIN: try, and it is empty. -ETIMEDOUT: timed, and it stayed empty. -EPERM: the receiver is another
- * process's (fork). -EBADMSG: a lane was damaged by someone; it is set aside, and the next call goes on with
- * the others. If this process dies midway, the message stays for a successor.
+ * process's (fork). -EBADMSG: a lane was damaged by someone; what was in it is given up, and the next call
+ * goes on. If this process dies midway, the message stays for a successor, or had been taken: what must
+ * survive its receiver is peeked at, dealt with and then released.
  */
 int shmchan_recv(shmchan_receiver *rx, void *ret_message);
 int shmchan_try_recv(shmchan_receiver *rx, void *ret_message);
@@ -291,9 +297,9 @@ ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count
 
 /*
  * In place: look at the next message where it lies, release it when done with it. *ret_message is
- * read-only, valid until release, the next receive or close. A receiver that dies before the release leaves
- * the message for its successor. peek again returns the same message; recv takes it. release without peek:
- * -EPROTO.
+ * read-only, aligned as a reserved slot, valid until release, the next receive or close. A receiver that dies
+ * before the release leaves the message for its successor. peek again returns the same message; recv takes
+ * it. release without peek: -EPROTO.
  */
 int shmchan_peek(shmchan_receiver *rx, const void **ret_message, struct shmchan_info *ret_info,
                  int timeout_ms);
@@ -306,7 +312,7 @@ uint32_t shmchan_receiver_message_size(const shmchan_receiver *rx);
 
 /* What a process is doing in its place. */
 enum shmchan_place_state {
-    SHMCHAN_PLACE_FREE = 0, /* nobody, and nothing left in its lane                          */
+    SHMCHAN_PLACE_FREE = 0, /* nobody, and nothing left in its lane; a receiver that closed  */
     SHMCHAN_PLACE_HELD = 1, /* a living process holds it, running or stopped                 */
     SHMCHAN_PLACE_LEFT = 2, /* closed in order; messages left to receive                     */
     SHMCHAN_PLACE_DEAD = 3  /* its process ended without closing it; not yet cleaned up      */
@@ -319,8 +325,8 @@ struct shmchan_process {
     uint64_t start_time;      /* clock ticks after boot, as in /proc/PID/stat: tells a pid's next owner   */
     uint64_t joined_ns;       /* CLOCK_MONOTONIC                                                          */
     uint64_t asleep_since_ns; /* CLOCK_MONOTONIC; 0 = not blocked                                    */
-    uint64_t sleeps;          /* times it went to sleep waiting for a message, or for room                */
-    uint64_t wakeups;         /* times it woke a peer                                                     */
+    uint64_t sleeps;          /* times it went to sleep waiting for a message, or for room; since joined  */
+    uint64_t wakeups;         /* times it woke a peer; since it joined                                    */
     char command[16];
 };
 
@@ -331,7 +337,7 @@ struct shmchan_sender_state {
     uint64_t sent;           /* messages published in this lane since the channel was made           */
     uint64_t received;       /* of these, taken by the receiver                                      */
     uint64_t first_position; /* `sent` when the process that holds the place took it                 */
-    uint64_t full;           /* times this lane was found full                                       */
+    uint64_t full;           /* times its sender found the lane full, since it joined                */
     uint64_t future[4];
 };
 
@@ -377,8 +383,8 @@ ssize_t shmchan_inspect_senders(const char *name, struct shmchan_snapshot *ret_s
                                 struct shmchan_sender_state *ret_senders, size_t count);
 
 /* Calls visit("/name", user) for each channel under /dev/shm, of any version, that may be read, in no order,
-   until visit returns other than 0. Returns what visit returned last, 0 if it was never called, or an error.
- */
+   until visit returns other than 0. Returns what visit returned last, 0 if it was never called (or there is
+   no /dev/shm), -EINVAL if visit is NULL, -EACCES, -EMFILE, -ENOMEM if /dev/shm cannot be read. */
 int shmchan_list(int (*visit)(const char *name, void *user), void *user);
 
 /* ------------------------------------------------------------------------------------ words */
