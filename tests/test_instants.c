@@ -224,12 +224,17 @@ static void expect_published(void)
     expect_is(snapshot.sent, 1);
 }
 
-static void *send_to_a_sleeper(void *arg)
+static void wait_for_a_sleeper(void)
 {
     struct shmchan_snapshot snapshot;
     do
         expect_ok(shmchan_inspect(name, &snapshot));
     while (snapshot.receiver.asleep_since_ns == 0);
+}
+
+static void *send_to_a_sleeper(void *arg)
+{
+    wait_for_a_sleeper();
     at_post = expect_published;
     send_number(6);
     expect(at_post == NULL); /* it was woken by us */
@@ -242,6 +247,33 @@ static void message_is_published_before_the_wake(void)
     open_channel(4);
     expect_ok(pthread_create(&thread, NULL, send_to_a_sleeper, NULL));
     expect_number(6);
+    expect_ok(pthread_join(thread, NULL));
+    close_channel();
+}
+
+static void expect_nobody(void)
+{
+    struct shmchan_snapshot snapshot;
+    expect_ok(shmchan_inspect(name, &snapshot));
+    expect_is(snapshot.senders_held, 0);
+}
+
+static void *leave_a_sleeper(void *arg)
+{
+    wait_for_a_sleeper();
+    at_post = expect_nobody;
+    leave();
+    expect(at_post == NULL);
+    return arg;
+}
+
+static void place_is_given_up_before_the_wake(void)
+{
+    pthread_t thread;
+    int got;
+    open_channel(4);
+    expect_ok(pthread_create(&thread, NULL, leave_a_sleeper, NULL));
+    expect_is(shmchan_recv(rx, &got), 0);
     expect_ok(pthread_join(thread, NULL));
     close_channel();
 }
@@ -324,6 +356,8 @@ int main(int argc, char **argv)
          message_before_the_flag_is_raised},
         {"a message just after the receiver's flag went up: woken", message_after_the_flag_is_raised},
         {"a message is published before its receiver is woken", message_is_published_before_the_wake},
+        {"the last sender gives its place up before it wakes the receiver",
+         place_is_given_up_before_the_wake},
         {"room just before the sender's flag goes up: seen at the second look",
          room_before_the_flag_is_raised},
         {"room just after the sender's flag went up: woken", room_after_the_flag_is_raised},
