@@ -88,6 +88,9 @@ $(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(STATIC)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(shell pkg-config --cflags check) $(ALL_LDFLAGS) -o $@ $< tests/support.c \
 	    $(STATIC) $(shell pkg-config --libs check) $(LDLIBS)
 
+# These act at instants between two steps of the library.
+$(BUILD)/tests/test_instants: ALL_LDFLAGS += -Wl,--wrap=liveness_held,--wrap=event_raise,--wrap=event_sleep,--wrap=event_wake
+
 deps:
 	.ci/deps
 

@@ -3,18 +3,17 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+
+/* As in linux/futex.h, which not every libc's headers come with. The shared kind: no FUTEX_PRIVATE_FLAG. */
+#define FUTEX_WAKE             1
+#define FUTEX_WAIT_BITSET      9
+#define FUTEX_BITSET_MATCH_ANY 0xffffffffu
 
 #define SPINS  100u
 #define YIELDS 8u
-
-/* Since glibc 2.30. Elsewhere (musl, which turns the deadline into a relative one at once) the wall
-   clock serves: no sleep is longer than a slice. */
-#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 30)
-#define HAVE_SEM_CLOCKWAIT 1
-#endif
-#endif
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -44,17 +43,13 @@ void event_init(struct shm_event *event)
 {
     atomic_store_explicit(&event->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&event->asleep_since_ns, 0, memory_order_relaxed);
-    /* Fails for no value that we give it. */
-    (void)sem_init(&event->semaphore, 1, 0);
+    atomic_store_explicit(&event->posts, 0, memory_order_relaxed);
 }
 
 void event_raise(struct shm_event *event)
 {
-    /* Posts that came after their sleeper had found what it waited for. A few are left at the most, unless
-       someone damaged the count. */
-    for (int i = 0; i < 16 && sem_trywait(&event->semaphore) == 0; i++)
-        ;
-    atomic_store_explicit(&event->asleep_since_ns, (uint64_t)clock_now_ns(), memory_order_relaxed);
+    /* Posts that came after their sleeper had found what it waited for. */
+    atomic_store_explicit(&event->posts, 0, memory_order_relaxed);
     atomic_store_explicit(&event->waiting, 1, memory_order_seq_cst);
 }
 
@@ -62,8 +57,23 @@ void event_lower(struct shm_event *event)
 {
     /* If a waker took it down, its post has come or comes still: the next raise eats it. */
     atomic_store_explicit(&event->waiting, 0, memory_order_relaxed);
+}
+
+void event_asleep(struct shm_event *event)
+{
+    atomic_store_explicit(&event->asleep_since_ns, (uint64_t)clock_now_ns(), memory_order_relaxed);
+}
+
+void event_awake(struct shm_event *event)
+{
     atomic_store_explicit(&event->asleep_since_ns, 0, memory_order_relaxed);
 }
+
+/* The kernel's word size: long enough for the monotonic clock wherever long is 32 bits. */
+struct kernel_time {
+    long s;
+    long ns;
+};
 
 bool event_sleep(struct shm_event *event, int64_t deadline_ns)
 {
@@ -71,23 +81,18 @@ bool event_sleep(struct shm_event *event, int64_t deadline_ns)
     int64_t left = deadline_ns - now < EVENT_SLICE_NS ? deadline_ns - now : EVENT_SLICE_NS;
     if (left <= 0)
         return false;
-#ifdef HAVE_SEM_CLOCKWAIT
-    int64_t until = now + left;
-#else
-    int64_t until = clock_ns(CLOCK_REALTIME) + left;
-#endif
-    struct timespec end = {.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
-#ifdef HAVE_SEM_CLOCKWAIT
-    return sem_clockwait(&event->semaphore, CLOCK_MONOTONIC, &end) == 0;
-#else
-    return sem_timedwait(&event->semaphore, &end) == 0;
-#endif
+    struct kernel_time end = {.s = (long)((now + left) / 1000000000),
+                              .ns = (long)((now + left) % 1000000000)};
+    /* Whatever it returns: the word is what tells. */
+    if (atomic_load_explicit(&event->posts, memory_order_acquire) == 0)
+        syscall(SYS_futex, &event->posts, FUTEX_WAIT_BITSET, 0, &end, NULL, FUTEX_BITSET_MATCH_ANY);
+    return atomic_exchange_explicit(&event->posts, 0, memory_order_acquire) != 0;
 }
 
 void event_post(struct shm_event *event)
 {
-    /* EOVERFLOW only in a damaged region, and then the sleeper is awake. */
-    (void)sem_post(&event->semaphore);
+    atomic_store_explicit(&event->posts, 1, memory_order_release);
+    syscall(SYS_futex, &event->posts, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 bool event_wake(struct shm_event *event)

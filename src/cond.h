@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping and waking: condition variables on semaphores. A shm_event belongs to one who may sleep.
- * Only this module names semaphores. Knows layout.h alone.
+ * Sleeping and waking: condition variables on binary semaphores. A shm_event belongs to one who may sleep.
+ * Only this module names futexes. Knows layout.h alone.
  *
  * Sleeper: event_raise, look again at what it waits for, event_sleep, event_lower.
  * Waker:   change that, event_wake.
@@ -30,6 +30,10 @@ int64_t deadline_after_ms(int timeout_ms);
 void event_init(struct shm_event *event);
 void event_raise(struct shm_event *event);
 void event_lower(struct shm_event *event);
+
+/* For people: since when, however many slices it takes. */
+void event_asleep(struct shm_event *event);
+void event_awake(struct shm_event *event);
 
 /* Sleep until woken, until deadline_ns or for a slice, whichever is first. May return early. True: woken. */
 bool event_sleep(struct shm_event *event, int64_t deadline_ns);

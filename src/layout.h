@@ -15,7 +15,6 @@
 #define SHMCHAN_LAYOUT_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -26,16 +25,13 @@
 #define SHM_MAGIC          UINT64_C(0x006e6168636d6873) /* "shmchan\0", little-endian */
 #define SHM_FORMAT_VERSION 1u
 
-/* What two programs must share to use one mutex and one semaphore: pointer, mutex and semaphore
-   size, and whose libc. musl and glibc agree on the sizes and would block each other for ever. */
+/* What two programs must share to use one mutex: pointer and mutex size, and whose libc. */
 #ifdef __GLIBC__
 #define SHM_LIBC 1u
 #else
 #define SHM_LIBC 2u
 #endif
-#define SHM_ABI                                                                                              \
-    ((uint32_t)sizeof(void *) | (uint32_t)sizeof(pthread_mutex_t) << 8 | (uint32_t)sizeof(sem_t) << 16 |     \
-     SHM_LIBC << 24)
+#define SHM_ABI ((uint32_t)sizeof(void *) | (uint32_t)sizeof(pthread_mutex_t) << 8 | SHM_LIBC << 24)
 
 /* Two cache lines: x86 prefetches lines in pairs, and some arm64 lines are this long. */
 #define SHM_LINE 128
@@ -65,10 +61,11 @@ struct shm_header {
 struct shm_event {
     _Atomic uint32_t waiting;
     _Atomic uint64_t asleep_since_ns; /* for people; relaxed */
-    union {
-        sem_t semaphore; /* re-initialised when the place passes to a new owner */
-        char room[48];
-    };
+    /* A binary semaphore, 1 = posted: a futex of our own. A sem_t keeps in shared memory what it hands to the
+       kernel as part of the operation, so that a hostile writer can make its user abort, or the kernel write
+       elsewhere. */
+    _Atomic uint32_t posts;
+    char room[44];
 };
 
 /* Who holds a place. For people: written by the holder, read by inspectors, all relaxed; no decision
@@ -160,7 +157,7 @@ static inline int64_t shm_sender_byte(uint32_t place)
 _Static_assert(sizeof(struct shm_slot) == 16, "slots cost 16 bytes");
 _Static_assert(sizeof(struct shm_event) == 64, "one size for every ABI");
 _Static_assert(sizeof(struct shm_place) == 3 * SHM_LINE, "a place is three pairs of lines");
-_Static_assert(sizeof(pthread_mutex_t) <= 64 && sizeof(sem_t) <= 48, "room for mutex and semaphore");
+_Static_assert(sizeof(pthread_mutex_t) <= 64, "room for the mutex");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
                "atomics must work across processes");
 

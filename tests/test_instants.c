@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a peer does at the worst instant, without chance: this program stands in front of the libc calls that
- * the library makes between its looks (fcntl asks who is there, sem_trywait precedes a raised flag,
- * sem_clockwait is the sleep, sem_post the wake) and lets a peer act right there.
+ * What a peer does at the worst instant, without chance: the linker puts this program's functions in front of
+ * those that the library's halves call between their looks (Makefile: --wrap), and a peer acts right there.
  */
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdarg.h>
-#include <sys/syscall.h>
 
+#include "cond.h"
+#include "liveness.h"
 #include "support.h"
 
 /* What to do, once, at the next call of each kind; sleeps that really happened. Each thread has its own. */
-static _Thread_local void (*at_question)(void);
-static _Thread_local void (*at_raise)(void);
-static _Thread_local void (*at_sleep)(void);
-static _Thread_local void (*at_post)(void);
+static _Thread_local void (*at_question)(void); /* after the answer, before anything that it leads to */
+static _Thread_local void (*at_raise)(void);    /* before the flag goes up */
+static _Thread_local void (*at_sleep)(void);    /* after the second look */
+static _Thread_local void (*at_wake)(void);     /* before the peer is woken */
 static _Thread_local unsigned sleeps;
-static _Thread_local unsigned sleeps_timed_out;
+static _Thread_local unsigned sleeps_run_out;
 
 static void act(void (**what)(void))
 {
@@ -29,52 +25,42 @@ static void act(void (**what)(void))
         now();
 }
 
-/* With 64-bit offsets this is what the header calls fcntl64. */
-int fcntl(int fd, int cmd, ...)
+int __real_liveness_held(int fd, int64_t byte, int64_t count);
+void __real_event_raise(struct shm_event *event);
+bool __real_event_sleep(struct shm_event *event, int64_t deadline_ns);
+bool __real_event_wake(struct shm_event *event);
+
+int __wrap_liveness_held(int fd, int64_t byte, int64_t count);
+void __wrap_event_raise(struct shm_event *event);
+bool __wrap_event_sleep(struct shm_event *event, int64_t deadline_ns);
+bool __wrap_event_wake(struct shm_event *event);
+
+int __wrap_liveness_held(int fd, int64_t byte, int64_t count)
 {
-    va_list args;
-    va_start(args, cmd);
-    void *arg = va_arg(args, void *);
-    va_end(args);
-    int r = (int)syscall(SYS_fcntl, fd, cmd, arg);
-    if (cmd == F_OFD_GETLK)
-        act(&at_question); /* after the answer, before anything that the answer leads to */
+    int r = __real_liveness_held(fd, byte, count);
+    act(&at_question);
     return r;
 }
 
-/* The libc's own. POSIX lets an object pointer hold a function; C only through memory. */
-static void real(const char *name, void *ret_function)
+void __wrap_event_raise(struct shm_event *event)
 {
-    void *symbol = dlsym(RTLD_NEXT, name);
-    expect(symbol != NULL);
-    memcpy(ret_function, &symbol, sizeof symbol);
-}
-
-int sem_trywait(sem_t *semaphore)
-{
-    int (*libc)(sem_t *);
-    real("sem_trywait", &libc);
     act(&at_raise);
-    return libc(semaphore);
+    __real_event_raise(event);
 }
 
-int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct timespec *restrict end)
+bool __wrap_event_sleep(struct shm_event *event, int64_t deadline_ns)
 {
-    int (*libc)(sem_t *, clockid_t, const struct timespec *);
-    real("sem_clockwait", &libc);
     act(&at_sleep);
+    bool woken = __real_event_sleep(event, deadline_ns);
     sleeps++;
-    int r = libc(semaphore, clock, end);
-    sleeps_timed_out += r != 0 && errno == ETIMEDOUT;
-    return r;
+    sleeps_run_out += !woken;
+    return woken;
 }
 
-int sem_post(sem_t *semaphore)
+bool __wrap_event_wake(struct shm_event *event)
 {
-    int (*libc)(sem_t *);
-    real("sem_post", &libc);
-    act(&at_post);
-    return libc(semaphore);
+    act(&at_wake);
+    return __real_event_wake(event);
 }
 
 /* ------------------------------------------------------------------------------------------------ a channel
@@ -186,7 +172,7 @@ static void last_sender_leaves_just_before_the_sleep(void)
     at_sleep = leave;
     expect_is(shmchan_recv(rx, &got), 0);
     expect_is(sleeps, 1);
-    expect_is(sleeps_timed_out, 0);
+    expect_is(sleeps_run_out, 0);
     close_channel();
 }
 
@@ -213,7 +199,7 @@ static void message_after_the_flag_is_raised(void)
     at_sleep = send_five;
     expect_number(5);
     expect_is(sleeps, 1);
-    expect_is(sleeps_timed_out, 0);
+    expect_is(sleeps_run_out, 0);
     close_channel();
 }
 
@@ -235,9 +221,9 @@ static void wait_for_a_sleeper(void)
 static void *send_to_a_sleeper(void *arg)
 {
     wait_for_a_sleeper();
-    at_post = expect_published;
+    at_wake = expect_published;
     send_number(6);
-    expect(at_post == NULL); /* it was woken by us */
+    expect(at_wake == NULL); /* it was woken by us */
     return arg;
 }
 
@@ -261,9 +247,9 @@ static void expect_nobody(void)
 static void *leave_a_sleeper(void *arg)
 {
     wait_for_a_sleeper();
-    at_post = expect_nobody;
+    at_wake = expect_nobody;
     leave();
-    expect(at_post == NULL);
+    expect(at_wake == NULL);
     return arg;
 }
 
@@ -310,7 +296,7 @@ static void room_after_the_flag_is_raised(void)
     at_sleep = take_two;
     send_number(4);
     expect_is(sleeps, 1);
-    expect_is(sleeps_timed_out, 0);
+    expect_is(sleeps_run_out, 0);
     close_channel();
 }
 
@@ -328,7 +314,7 @@ static void receiver_leaves(void (**instant)(void), unsigned want_sleeps)
     *instant = close_receiver;
     expect_is(shmchan_send(tx, &number), -EPIPE);
     expect_is(sleeps, want_sleeps);
-    expect_is(sleeps_timed_out, 0);
+    expect_is(sleeps_run_out, 0);
     close_channel();
 }
 
