@@ -135,7 +135,9 @@ static bool look_at(struct merge *m, uint32_t place)
     l->earlier = l->later;
     if (tail == l->later)
         return was_visible;
-    if (tail - l->head > m->shape.mask + 1 || (was_visible && tail - l->head < l->later - l->head)) {
+    /* Behind the head: past 2^64, where head <= earlier <= later would hold no more. */
+    if (tail < l->head || tail - l->head > m->shape.mask + 1 ||
+        (was_visible && tail - l->head < l->later - l->head)) {
         if (!was_visible)
             resynchronise(m, l, tail);
         return true; /* else: after what is visible was taken; tail is looked at again then */
@@ -247,14 +249,9 @@ bool merge_rest(struct merge *m)
 
 /* ------------------------------------------------------------------------------------------- beginning */
 
-int merge_init(struct merge *m, struct shm_control *control, uint32_t lane_count, struct lane_shape shape,
-               bool ordered, struct merge_hooks hooks)
+int merge_alloc(struct merge *m, uint32_t lane_count)
 {
     *m = (struct merge){
-        .control = control,
-        .shape = shape,
-        .hooks = hooks,
-        .ordered = ordered,
         .lane_count = lane_count,
         .burst = BURST,
         .sweep_after = SWEEP_AFTER,
@@ -262,18 +259,26 @@ int merge_init(struct merge *m, struct shm_control *control, uint32_t lane_count
     m->lanes = calloc(lane_count, sizeof *m->lanes);
     m->watched = calloc(lane_count, sizeof *m->watched);
     m->pending = calloc(lane_count, sizeof *m->pending);
-    if (!m->lanes || !m->watched || !m->pending) {
-        merge_destroy(m);
-        return -ENOMEM;
-    }
-    for (uint32_t place = 0; place < lane_count; place++) {
+    if (m->lanes && m->watched && m->pending)
+        return 0;
+    merge_destroy(m);
+    return -ENOMEM;
+}
+
+void merge_init(struct merge *m, struct shm_control *control, struct lane_shape shape, bool ordered,
+                struct merge_hooks hooks)
+{
+    m->control = control;
+    m->shape = shape;
+    m->hooks = hooks;
+    m->ordered = ordered;
+    for (uint32_t place = 0; place < m->lane_count; place++) {
         struct lane_reader *l = &m->lanes[place];
         lane_reader_init(l, &control->places[place]);
         /* A former receiver watched it, or took its ring and died. */
         if (lane_tail(l) != l->head || atomic_load_explicit(&l->place->idle, memory_order_seq_cst) == 0)
             watch(m, place);
     }
-    return 0;
 }
 
 void merge_destroy(struct merge *m)

@@ -45,9 +45,10 @@ struct merge {
     struct lane_reader *lanes;
 };
 
-/* lane_count lanes of `control`. Memory is allocated: -ENOMEM. */
-int merge_init(struct merge *m, struct shm_control *control, uint32_t lane_count, struct lane_shape shape,
-               bool ordered, struct merge_hooks hooks);
+/* Memory for so many lanes: 0, -ENOMEM. Then begin with the lanes of `control`. */
+int merge_alloc(struct merge *m, uint32_t lane_count);
+void merge_init(struct merge *m, struct shm_control *control, struct lane_shape shape, bool ordered,
+                struct merge_hooks hooks);
 void merge_destroy(struct merge *m);
 
 /* The lane whose head is the next message, or NULL: none is visible (or m->error is set). */

@@ -44,14 +44,13 @@ static void after_fork(struct member *member)
     ((shmchan_receiver *)member)->peeked = NULL;
 }
 
-static int begin(shmchan_receiver *rx)
+static void begin(shmchan_receiver *rx)
 {
     const struct segment *segment = &rx->member.channel->segment;
     const struct geometry *g = &segment->geometry;
     struct merge_hooks hooks = {.map = map_lane, .wake = wake_sender, .context = rx};
-    return merge_init(&rx->merge, segment->control, g->max_senders,
-                      lane_shape_make(g->capacity, g->slot_bytes, g->message_size),
-                      !(g->flags & SHMCHAN_UNORDERED), hooks);
+    merge_init(&rx->merge, segment->control, lane_shape_make(g->capacity, g->slot_bytes, g->message_size),
+               !(g->flags & SHMCHAN_UNORDERED), hooks);
 }
 
 int receiver_make(struct channel *channel, shmchan_receiver **ret_rx)
@@ -60,16 +59,16 @@ int receiver_make(struct channel *channel, shmchan_receiver **ret_rx)
     if (!rx)
         return -ENOMEM;
     rx->member.after_fork = after_fork;
-    int r = members_join_receiver(channel, &rx->member);
-    if (r == 0) {
-        r = begin(rx);
-        if (r < 0)
-            members_leave(&rx->member);
-    }
+    /* Memory first: who takes the place and gives it up again has been a receiver that closed. */
+    int r = merge_alloc(&rx->merge, channel->segment.geometry.max_senders);
+    if (r == 0)
+        r = members_join_receiver(channel, &rx->member);
     if (r < 0) {
+        merge_destroy(&rx->merge);
         free(rx);
         return r;
     }
+    begin(rx);
     *ret_rx = rx;
     return 0;
 }
@@ -105,7 +104,8 @@ uint32_t shmchan_receiver_message_size(const shmchan_receiver *rx)
 /* The next message's lane; NULL: none is visible, or *ret_error says why it cannot be told (once). */
 static struct lane_reader *next_visible(shmchan_receiver *rx, int *ret_error)
 {
-    struct lane_reader *lane = merge_next(&rx->merge);
+    /* What recv_many found after its last message comes first. */
+    struct lane_reader *lane = rx->merge.error ? NULL : merge_next(&rx->merge);
     *ret_error = rx->merge.error;
     rx->merge.error = 0;
     return lane;
@@ -140,7 +140,6 @@ static int sleep_for_message(shmchan_receiver *rx, int64_t deadline_ns)
     if (!ready_any(control)) {
         r = ended(rx);
         if (r == 0 && !rx->merge.watched_count) {
-            atomic_fetch_add_explicit(&control->receiver.sleeps, 1, memory_order_relaxed);
             /* What was published by one who died or was stopped before it rang shows only in a full look. */
             if (!event_sleep(&control->not_empty, deadline_ns))
                 merge_sweep(&rx->merge);
@@ -160,29 +159,44 @@ static int spin_for_message(shmchan_receiver *rx, struct lane_reader **ret_lane)
     return r < 0 ? r : *ret_lane != NULL;
 }
 
-/* 1: a message's lane, 0: the end, -ETIMEDOUT, -errno. */
-static int wait_for_message(shmchan_receiver *rx, int timeout_ms, struct lane_reader **ret_lane)
+/* 1: a message's lane, -ETIMEDOUT: none, -errno. */
+static int look_again(shmchan_receiver *rx, struct lane_reader **ret_lane)
 {
-    int64_t deadline_ns = timeout_ms > 0 ? deadline_after_ms(timeout_ms) : timeout_ms < 0 ? INT64_MAX : 0;
-    for (;;) {
-        int r;
-        if (timeout_ms != 0) {
-            r = spin_for_message(rx, ret_lane);
-            if (r != 0)
-                return r;
-            r = sleep_for_message(rx, deadline_ns);
-        } else {
-            r = ended(rx);
-        }
+    int r;
+    *ret_lane = next_visible(rx, &r);
+    return *ret_lane ? 1 : r < 0 ? r : -ETIMEDOUT;
+}
+
+/* Slices of sleep. 1: a message's lane, 0: the end, -ETIMEDOUT, -errno. */
+static int sleep_until(shmchan_receiver *rx, int64_t deadline_ns, struct lane_reader **ret_lane)
+{
+    int r;
+    do {
+        r = sleep_for_message(rx, deadline_ns);
         if (r != 0)
             return r < 0 ? r : 0;
-        /* Once more, also when the time is over: it may have been the full look that found it. */
-        *ret_lane = next_visible(rx, &r);
-        if (*ret_lane || r < 0)
-            return r < 0 ? r : 1;
-        if (timeout_ms == 0 || (timeout_ms > 0 && clock_now_ns() >= deadline_ns))
-            return -ETIMEDOUT;
+        /* Also when the time is over: it may have been the full look that found one. */
+        r = look_again(rx, ret_lane);
+    } while (r == -ETIMEDOUT && clock_now_ns() < deadline_ns);
+    return r;
+}
+
+static int wait_for_message(shmchan_receiver *rx, int timeout_ms, struct lane_reader **ret_lane)
+{
+    struct shm_control *control = rx->merge.control;
+    if (timeout_ms == 0) {
+        int r = ended(rx);
+        return r == 0 ? look_again(rx, ret_lane) : r < 0 ? r : 0;
     }
+    int64_t deadline_ns = deadline_after_ms(timeout_ms);
+    int r = spin_for_message(rx, ret_lane);
+    if (r != 0)
+        return r;
+    event_asleep(&control->not_empty);
+    atomic_fetch_add_explicit(&control->receiver.sleeps, 1, memory_order_relaxed);
+    r = sleep_until(rx, deadline_ns, ret_lane);
+    event_awake(&control->not_empty);
+    return r;
 }
 
 /* 1: *ret_lane has the next message at its head, 0: the end, -errno. */
@@ -235,7 +249,7 @@ static inline void advance(shmchan_receiver *rx, struct lane_reader *lane)
 static inline int receive(shmchan_receiver *rx, void *ret_message, struct shmchan_info *ret_info,
                           int timeout_ms)
 {
-    struct lane_reader *lane;
+    struct lane_reader *lane = NULL;
     if (!rx || !ret_message)
         return -EINVAL;
     int r = next_lane(rx, timeout_ms, &lane);
@@ -271,7 +285,7 @@ int shmchan_try_recv(shmchan_receiver *rx, void *ret_message)
 
 ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count, int timeout_ms)
 {
-    struct lane_reader *lane;
+    struct lane_reader *lane = NULL;
     if (!rx || (!ret_messages && count))
         return -EINVAL;
     if (rx->member.error)
@@ -296,7 +310,7 @@ ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count
 int shmchan_peek(shmchan_receiver *rx, const void **ret_message, struct shmchan_info *ret_info,
                  int timeout_ms)
 {
-    struct lane_reader *lane;
+    struct lane_reader *lane = NULL;
     if (!rx || !ret_message)
         return -EINVAL;
     int r = next_lane(rx, timeout_ms, &lane);

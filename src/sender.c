@@ -114,7 +114,13 @@ static int look_now_and_then(shmchan_sender *tx)
     if (!atomic_load_explicit(&tx->control->receiver_closed, memory_order_relaxed) &&
         clock_coarse_ns() - tx->last_look_ns < EVENT_SLICE_NS)
         return 0;
-    return ask_for_receiver(tx);
+    int r = ask_for_receiver(tx);
+    if (r < 0) {
+        /* The next send asks again: -EPIPE stays, unless a receiver comes. */
+        tx->until_look = 1;
+        tx->last_look_ns = INT64_MIN / 2;
+    }
+    return r;
 }
 
 /*
@@ -157,11 +163,24 @@ static int sleep_for_room(shmchan_sender *tx, uint64_t need, int64_t deadline_ns
     if (r == 0)
         r = ask_for_receiver(tx);
     if (r == 0) {
-        count(&place->owner.sleeps);
         event_sleep(&place->room, deadline_ns);
         r = look_for_room(tx, need);
     }
     event_lower(&place->room);
+    return r;
+}
+
+/* Slices of sleep. 1: there is room, 0: the time is over, <0: the receiver is gone, or damage. */
+static int sleep_until(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
+{
+    struct shm_place *place = tx->lane.place;
+    int r;
+    event_asleep(&place->room);
+    count(&place->owner.sleeps);
+    do
+        r = sleep_for_room(tx, need, deadline_ns);
+    while (r == 0 && clock_now_ns() < deadline_ns);
+    event_awake(&place->room);
     return r;
 }
 
@@ -179,12 +198,8 @@ static int wait_for_room(shmchan_sender *tx, uint64_t need, int timeout_ms)
     struct backoff backoff = {0};
     while (r == 0 && backoff_wait(&backoff))
         r = look_for_room(tx, need);
-    if (r == 0) {
-        int64_t deadline_ns = deadline_after_ms(timeout_ms);
-        do
-            r = sleep_for_room(tx, need, deadline_ns);
-        while (r == 0 && clock_now_ns() < deadline_ns);
-    }
+    if (r == 0)
+        r = sleep_until(tx, need, deadline_after_ms(timeout_ms));
     return r > 0 ? 0 : r < 0 ? r : -ETIMEDOUT;
 }
 

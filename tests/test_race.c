@@ -172,7 +172,8 @@ static void run(struct ring *ring, uint32_t capacity)
         lane_writer_init(&senders[i].lane, place, ring->slots[i], ring->shape);
     }
     struct merge_hooks hooks = {.map = map_slots, .wake = wake, .context = ring};
-    expect_ok(merge_init(&m, ring->control, SENDERS, ring->shape, ring->ordered, hooks));
+    expect_ok(merge_alloc(&m, SENDERS));
+    merge_init(&m, ring->control, ring->shape, ring->ordered, hooks);
 
     watch("threads: %u senders of %u messages, capacity %u", SENDERS, ring->count, capacity);
     for (uint32_t i = 0; i < SENDERS; i++)
