@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "descriptor.h"
+#include <unistd.h>
+
 int liveness_open(int fd)
 {
     char path[32];
@@ -13,12 +16,19 @@ int liveness_open(int fd)
     do
         lock_fd = open(path, O_RDWR | O_CLOEXEC);
     while (lock_fd < 0 && errno == EINTR);
-    return lock_fd < 0 ? -errno : lock_fd;
+    if (lock_fd < 0)
+        return -errno;
+    if (lock_fd > STDERR_FILENO)
+        return lock_fd;
+    int lifted = fcntl(lock_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int r = lifted < 0 ? -errno : lifted;
+    close(lock_fd);
+    return r;
 }
 
-static int set_lock(int lock_fd, short type, int64_t byte)
+static int set_lock(int lock_fd, short type, int64_t byte, int64_t count)
 {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = (off_t)count};
     int r;
     do
         r = fcntl(lock_fd, F_OFD_SETLK, &lock);
@@ -30,20 +40,39 @@ static int set_lock(int lock_fd, short type, int64_t byte)
 
 int liveness_hold(int lock_fd, int64_t byte)
 {
-    return set_lock(lock_fd, F_WRLCK, byte);
+    return set_lock(lock_fd, F_WRLCK, byte, 1);
+}
+
+int liveness_hold_all(int lock_fd)
+{
+    return set_lock(lock_fd, F_WRLCK, 0, 0);
 }
 
 void liveness_drop(int lock_fd, int64_t byte)
 {
-    (void)set_lock(lock_fd, F_UNLCK, byte);
+    (void)set_lock(lock_fd, F_UNLCK, byte, 1);
+}
+
+/* What is in the way of a read lock: only write locks are, and to take one needs the right to write. */
+static int ask(int fd, int64_t byte, int64_t count, struct flock *ret_lock)
+{
+    *ret_lock = (struct flock){
+        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = (off_t)count};
+    if (fcntl(fd, F_OFD_GETLK, ret_lock) < 0)
+        return -errno;
+    return ret_lock->l_type != F_UNLCK;
 }
 
 int liveness_held(int fd, int64_t byte, int64_t count)
 {
-    /* As if for a read lock: only write locks are in its way, and to take one needs the right to write. */
-    struct flock lock = {
-        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = (off_t)count};
-    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-        return -errno;
-    return lock.l_type != F_UNLCK;
+    struct flock lock;
+    return ask(fd, byte, count, &lock);
+}
+
+int liveness_all_held(int fd)
+{
+    struct flock lock;
+    int r = ask(fd, 0, 0, &lock);
+    /* If it is there, no other is. */
+    return r == 1 ? lock.l_start == 0 && lock.l_len == 0 : r;
 }

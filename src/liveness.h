@@ -20,6 +20,13 @@ int liveness_open(int fd);
 /* Take the lock of one byte. 0, -EAGAIN: another description holds it, or -errno. */
 int liveness_hold(int lock_fd, int64_t byte);
 
+/* Take the lock of all bytes at once, so that nobody can take any: 0, -EAGAIN: another description holds one.
+   To be let go by closing lock_fd. */
+int liveness_hold_all(int lock_fd);
+
+/* Does another description hold all bytes at once? 1, 0, -errno. */
+int liveness_all_held(int fd);
+
 void liveness_drop(int lock_fd, int64_t byte);
 
 /* Does any description but `fd`'s hold a lock in these bytes? count 0: to the end of all files. 1, 0, -errno.

@@ -30,6 +30,43 @@ static void registry_end(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/* ------------------------------------------------------------------------------------------ the last one out
+ */
+
+static bool drained(const struct shm_place *p)
+{
+    /* Acquire: the receiver has read the slots that we are going to overwrite (pairs with lane_advance). A
+       former owner's last tail is seen because its lock was released, by the kernel, before ours could be
+       taken. */
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_acquire);
+    return atomic_load_explicit(&p->tail, memory_order_acquire) == head;
+}
+
+/* Messages that a receiver may still come for: left in a lane, and none has ever come, or the channel waits
+ * for one. */
+static bool awaits_receiver(const struct channel *c)
+{
+    const struct shm_control *control = c->segment.control;
+    if (!(c->segment.geometry.flags & SHMCHAN_WAIT_FOR_RECEIVER) &&
+        atomic_load_explicit(&control->receivers_joined, memory_order_seq_cst) != 0)
+        return false;
+    for (uint32_t i = 0; i < c->segment.geometry.max_senders; i++)
+        if (!drained(&control->places[i]))
+            return true;
+    return false;
+}
+
+/* With the registry locked and no user left in this process. While we hold all places nobody can take one;
+   who tries looks at the name afterwards (open.c). Of several who leave at once, the last finds all places
+   free. */
+static void unlink_if_last(const struct channel *c)
+{
+    if (!(c->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) || !c->path.text[0] || c->lock_fd < 0)
+        return;
+    if (liveness_hold_all(c->lock_fd) == 0 && !awaits_receiver(c) && segment_is_at(&c->segment, &c->path))
+        unlink(c->path.text);
+}
+
 /* ------------------------------------------------------------------------------------------- channels */
 
 static void watch_forks(void);
@@ -63,6 +100,7 @@ static void channel_remove(struct channel *c)
     while (*link != c)
         link = &(*link)->next;
     *link = c->next;
+    unlink_if_last(c);
     close(c->lock_fd);
     segment_close(&c->segment);
     free(c);
@@ -185,15 +223,6 @@ bool members_ring(struct channel *c, uint32_t place)
 
 /* ---------------------------------------------------------------------------------------- taking a place */
 
-static bool drained(const struct shm_place *p)
-{
-    /* Acquire: the receiver has read the slots that we are going to overwrite (pairs with lane_advance). A
-       former owner's last tail is seen because its lock was released, by the kernel, before ours could be
-       taken. */
-    uint64_t head = atomic_load_explicit(&p->head, memory_order_acquire);
-    return atomic_load_explicit(&p->tail, memory_order_acquire) == head;
-}
-
 static bool occupied(const struct shm_place *p)
 {
     return atomic_load_explicit(&p->owner.occupied, memory_order_relaxed) != 0;
@@ -237,10 +266,12 @@ static int take_any(const struct channel *c, uint32_t *ret_place)
             int r = take_if_free(c, i);
             if (r == -EAGAIN)
                 continue;
-            if (r == 0 && !hinted)
+            if (r < 0)
+                return r;
+            if (!hinted)
                 count_death(control, p);
             *ret_place = i;
-            return r;
+            return 0;
         }
     }
     return -EUSERS;
@@ -296,8 +327,11 @@ static int join_sender(struct channel *c, struct member *m)
     m->place = UINT32_MAX;
     m->slots = NULL;
     int r = take_sender_place(c, m);
-    if (r < 0 && m->place != UINT32_MAX)
+    if (r < 0 && m->place != UINT32_MAX) {
+        /* A part of it may have been backed before room ran out. Nothing is in it: it was drained. */
+        segment_unback_lane(&c->segment, m->place);
         give_up_place(c, m->place);
+    }
     return r;
 }
 
@@ -353,30 +387,6 @@ static void close_receiver_place(struct channel *c)
     liveness_drop(c->lock_fd, SHM_RECEIVER_BYTE);
 }
 
-/* Messages that a receiver may still come for: left in a lane, and none has ever come, or the channel waits
- * for one. */
-static bool awaits_receiver(const struct channel *c)
-{
-    const struct shm_control *control = c->segment.control;
-    if (!(c->segment.geometry.flags & SHMCHAN_WAIT_FOR_RECEIVER) &&
-        atomic_load_explicit(&control->receivers_joined, memory_order_seq_cst) != 0)
-        return false;
-    for (uint32_t i = 0; i < c->segment.geometry.max_senders; i++)
-        if (!drained(&control->places[i]))
-            return true;
-    return false;
-}
-
-/* Our own locks are gone by now. Of several that leave at once, the last sees nobody. */
-static void unlink_if_last(const struct channel *c)
-{
-    if (!(c->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) || !c->path.text[0])
-        return;
-    if (liveness_held(c->segment.fd, 0, 0) == 0 && !awaits_receiver(c) &&
-        segment_is_at(&c->segment, &c->path))
-        unlink(c->path.text);
-}
-
 void members_leave(struct member *m)
 {
     struct channel *c = m->channel;
@@ -387,7 +397,6 @@ void members_leave(struct member *m)
             close_receiver_place(c);
         else
             give_up_place(c, m->place);
-        unlink_if_last(c);
     }
     segment_unmap_lane(&c->segment, m->slots);
     channel_leave(c);

@@ -52,7 +52,10 @@ static int kind_is_ours(const pthread_mutex_t *mutex)
  */
 static int recover(struct shm_control *control)
 {
-    return -pthread_mutex_consistent(&control->mutex);
+    int r = pthread_mutex_consistent(&control->mutex);
+    if (r)
+        pthread_mutex_unlock(&control->mutex);
+    return r;
 }
 
 static int lock_until(pthread_mutex_t *mutex)
@@ -76,7 +79,7 @@ int mutex_lock(struct shm_control *control)
         return -EBADMSG;
     int r = lock_until(&control->mutex);
     if (r == EOWNERDEAD)
-        r = -recover(control);
+        r = recover(control);
     if (r)
         return r == ETIMEDOUT ? -EDEADLK : -EBADMSG;
     atomic_store_explicit(&control->mutex_owner_pid, (int32_t)getpid(), memory_order_relaxed);

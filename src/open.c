@@ -2,12 +2,18 @@
 /* The calls that make a channel or open one: names and options in, handles out. Composed of members and the
  * two halves. */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cond.h"
 #include "halves.h"
+#include "liveness.h"
+
+#define LEAVING_PATIENCE_NS INT64_C(5000000000)
 
 /* Which half the caller wants. */
 typedef int half_maker(struct channel *channel, void *ret_half);
+typedef void half_dropper(void *half);
 
 static int make_sender(struct channel *channel, void *ret_half)
 {
@@ -21,8 +27,8 @@ static int make_receiver(struct channel *channel, void *ret_half)
 
 /* The half is made, its place taken and its lane backed, before the name appears: who opens it finds it in
  * use. */
-static int create(const char *name, const struct shmchan_options *opts, half_maker *make,
-                  void (*drop)(void *half), void **ret_half)
+static int create(const char *name, const struct shmchan_options *opts, half_maker *make, half_dropper *drop,
+                  void **ret_half)
 {
     struct segment_path path;
     struct shmchan_options own;
@@ -49,26 +55,6 @@ static int create(const char *name, const struct shmchan_options *opts, half_mak
     return r;
 }
 
-static int open_existing(const char *name, const struct shmchan_options *opts, half_maker *make,
-                         void **ret_half)
-{
-    struct segment_path path;
-    struct shmchan_options own = {0};
-    struct channel *channel;
-    if (!ret_half)
-        return -EINVAL;
-    int r = segment_path(name, &path);
-    if (r == 0 && opts)
-        r = options_read(opts, &own);
-    if (r == 0)
-        r = channel_open(&path, &own, &channel);
-    if (r < 0)
-        return r;
-    r = make(channel, ret_half);
-    channel_leave(channel);
-    return r;
-}
-
 static void drop_sender(void *half)
 {
     shmchan_sender_close(half);
@@ -79,6 +65,60 @@ static void drop_receiver(void *half)
     shmchan_receiver_close(half);
 }
 
+static int open_once(const struct segment_path *path, const struct shmchan_options *opts, half_maker *make,
+                     half_dropper *drop, void **ret_half)
+{
+    struct channel *channel;
+    void *half;
+    int r = channel_open(path, opts, &channel);
+    if (r < 0)
+        return r;
+    bool vanishes = channel->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE;
+    r = make(channel, &half);
+    /* Whoever was the last to leave may have removed the name since we found it; from now on nobody does. */
+    if (r == 0 && vanishes && !segment_is_at(&channel->segment, path)) {
+        drop(half);
+        r = -ENOENT;
+    }
+    channel_leave(channel);
+    if (r == 0)
+        *ret_half = half;
+    return r;
+}
+
+/* No place was free, perhaps because the last one to leave holds them all while it removes the name. */
+static bool somebody_is_leaving(const struct segment_path *path)
+{
+    struct segment segment;
+    if (segment_open(path, false, &segment) < 0)
+        return true; /* has left */
+    bool leaving = (segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) && liveness_all_held(segment.fd) == 1;
+    segment_close(&segment);
+    return leaving;
+}
+
+static int open_existing(const char *name, const struct shmchan_options *opts, half_maker *make,
+                         half_dropper *drop, void **ret_half)
+{
+    struct segment_path path;
+    struct shmchan_options own = {0};
+    if (!ret_half)
+        return -EINVAL;
+    int r = segment_path(name, &path);
+    if (r == 0 && opts)
+        r = options_read(opts, &own);
+    if (r < 0)
+        return r;
+    int64_t patience_ns = clock_now_ns() + LEAVING_PATIENCE_NS;
+    do {
+        r = open_once(&path, &own, make, drop, ret_half);
+        if (r != -EBUSY && r != -EUSERS)
+            return r;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    } while (somebody_is_leaving(&path) && clock_now_ns() < patience_ns);
+    return r;
+}
+
 int shmchan_receiver_create(const char *name, const struct shmchan_options *opts, shmchan_receiver **ret_rx)
 {
     return create(name, opts, make_receiver, drop_receiver, (void **)ret_rx);
@@ -86,7 +126,7 @@ int shmchan_receiver_create(const char *name, const struct shmchan_options *opts
 
 int shmchan_receiver_open(const char *name, const struct shmchan_options *opts, shmchan_receiver **ret_rx)
 {
-    return open_existing(name, opts, make_receiver, (void **)ret_rx);
+    return open_existing(name, opts, make_receiver, drop_receiver, (void **)ret_rx);
 }
 
 int shmchan_sender_create(const char *name, const struct shmchan_options *opts, shmchan_sender **ret_tx)
@@ -96,7 +136,7 @@ int shmchan_sender_create(const char *name, const struct shmchan_options *opts, 
 
 int shmchan_sender_open(const char *name, const struct shmchan_options *opts, shmchan_sender **ret_tx)
 {
-    return open_existing(name, opts, make_sender, (void **)ret_tx);
+    return open_existing(name, opts, make_sender, drop_sender, (void **)ret_tx);
 }
 
 int shmchan_pair(const struct shmchan_options *opts, shmchan_sender **ret_tx, shmchan_receiver **ret_rx)

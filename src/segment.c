@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cond.h"
+#include "descriptor.h"
 #include "mutex.h"
 
 #define BACKING_STEP (UINT64_C(4) << 20) /* bytes: a signal makes fallocate give back what it did */
@@ -36,7 +37,7 @@ static int open_retry(const char *path, int flags, mode_t mode)
     do
         fd = open(path, flags | O_CLOEXEC, mode);
     while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : fd;
+    return descriptor_lift(fd);
 }
 
 static int back(int fd, uint64_t offset, uint64_t bytes)
@@ -77,10 +78,8 @@ static int check_file_limit(uint64_t bytes)
 
 static int make_file(const struct shmchan_options *opts, bool anonymous)
 {
-    if (anonymous) {
-        int fd = memfd_create("shmchan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        return fd < 0 ? -errno : fd;
-    }
+    if (anonymous)
+        return descriptor_lift(memfd_create("shmchan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     int fd = open_retry(SEGMENT_DIR, O_TMPFILE | O_RDWR, 0600);
     if (fd < 0)
         return fd;
@@ -270,6 +269,13 @@ int segment_matches(const struct segment *segment, const struct shmchan_options 
 int segment_back_lane(const struct segment *segment, uint32_t place)
 {
     return back(segment->fd, geometry_lane_offset(&segment->geometry, place), segment->geometry.lane_bytes);
+}
+
+void segment_unback_lane(const struct segment *segment, uint32_t place)
+{
+    (void)fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    (off_t)geometry_lane_offset(&segment->geometry, place),
+                    (off_t)segment->geometry.lane_bytes);
 }
 
 void *segment_map_lane(const struct segment *segment, uint32_t place, bool writable, int *ret_error)

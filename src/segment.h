@@ -44,6 +44,7 @@ int segment_matches(const struct segment *segment, const struct shmchan_options 
 
 /* Back a lane with memory: 0, -ENOSPC, ... Then map its slots: NULL and -errno in *ret_error. */
 int segment_back_lane(const struct segment *segment, uint32_t place);
+void segment_unback_lane(const struct segment *segment, uint32_t place); /* its content is gone */
 void *segment_map_lane(const struct segment *segment, uint32_t place, bool writable, int *ret_error);
 void segment_unmap_lane(const struct segment *segment, const void *slots);
 
