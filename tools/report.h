@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The same channels, for people and for programs. Write errors are left for the caller to find in `out`. */
+#ifndef SHMCHAN_STAT_REPORT_H
+#define SHMCHAN_STAT_REPORT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "channel.h"
+
+/* One line a channel. `width`: the terminal's columns, 0 = unlimited. */
+void print_list(FILE *out, const struct channel *channels, size_t count, size_t width);
+
+/* Everything about one channel that could be inspected. */
+void print_channel(FILE *out, const struct channel *channel, size_t width);
+
+/* One JSON document. 0, or -ENOMEM. */
+int json_print(FILE *out, const struct channel *channels, size_t count);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Words for people. Knows locales and units; knows nothing of channels but the flags' names. */
+#include "text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
+
+void *text_must(void *p)
+{
+    if (p == NULL) {
+        fputs("shmchan-stat: out of memory\n", stderr);
+        exit(1);
+    }
+    return p;
+}
+
+__attribute__((format(printf, 1, 2))) static struct text format(const char *how, ...)
+{
+    struct text t;
+    va_list args;
+    va_start(args, how);
+    vsnprintf(t.s, sizeof t.s, how, args);
+    va_end(args);
+    return t;
+}
+
+/* Some libcs call these printable; they reorder or hide what stands around them. */
+static bool invisible(wchar_t c)
+{
+    return c == 0x00ad || c == 0x061c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+           (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+struct text text_printable(const char *bytes, size_t max)
+{
+    struct text t;
+    size_t used = 0;
+    size_t left = strnlen(bytes, max);
+    mbstate_t state = {0};
+    while (left > 0) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, bytes, left, &state);
+        bool plain =
+            n <= left && n > 0 && c != L'\\' && iswprint((wint_t)c) && wcwidth(c) > 0 && !invisible(c);
+        if (n > left || n == 0) {
+            n = 1;
+            memset(&state, 0, sizeof state);
+        }
+        if (used + 4 * n + sizeof "..." > sizeof t.s) {
+            memcpy(t.s + used, "...", 3);
+            used += 3;
+            break;
+        }
+        if (plain) {
+            memcpy(t.s + used, bytes, n);
+            used += n;
+        } else {
+            for (size_t i = 0; i < n; i++)
+                used += (size_t)sprintf(t.s + used, "\\x%02x", (unsigned char)bytes[i]);
+        }
+        bytes += n;
+        left -= n;
+    }
+    t.s[used] = '\0';
+    return t;
+}
+
+struct text text_duration(uint64_t ns)
+{
+    uint64_t seconds = ns / 1000000000u;
+    if (seconds < 10)
+        return format("%" PRIu64 ".%us", seconds, (unsigned)(ns / 100000000u % 10));
+    if (seconds < 60)
+        return format("%" PRIu64 "s", seconds);
+    if (seconds < 3600)
+        return format("%" PRIu64 "m%02us", seconds / 60, (unsigned)(seconds % 60));
+    if (seconds < 86400)
+        return format("%" PRIu64 "h%02um", seconds / 3600, (unsigned)(seconds / 60 % 60));
+    return format("%" PRIu64 "d%02uh", seconds / 86400, (unsigned)(seconds / 3600 % 24));
+}
+
+struct text text_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024)
+        return format("%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+        value /= 1024;
+    return format("%.*f %s (%" PRIu64 " bytes)", value < 10 ? 1 : 0, value, units[unit], bytes);
+}
+
+struct text text_count(uint64_t count)
+{
+    if (count < 100000)
+        return format("%" PRIu64, count);
+    /* Cut, not rounded: 999999 must not read as a million. */
+    uint64_t unit = 1000;
+    const char *letter = "kMGTPE";
+    for (; count / unit >= 1000 && letter[1] != '\0'; letter++)
+        unit *= 1000;
+    uint64_t whole = count / unit;
+    uint64_t hundredths = count % unit / (unit / 100 > 0 ? unit / 100 : 1);
+    if (whole >= 100)
+        return format("%" PRIu64 "%c", whole, *letter);
+    if (whole >= 10)
+        return format("%" PRIu64 ".%u%c", whole, (unsigned)(hundredths / 10), *letter);
+    return format("%" PRIu64 ".%02u%c", whole, (unsigned)hundredths, *letter);
+}
+
+struct text text_flags(uint32_t flags)
+{
+    static const struct {
+        uint32_t bit;
+        const char *words;
+    } known[] = {
+        {SHMCHAN_WAIT_FOR_RECEIVER, "waits for a receiver"},
+        {SHMCHAN_UNORDERED, "unordered"},
+        {SHMCHAN_UNLINK_ON_CLOSE, "removed on close"},
+    };
+    struct text t = {{0}};
+    char *end = t.s;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (flags & known[i].bit)
+            end += sprintf(end, "%s%s", end == t.s ? "" : ", ", known[i].words);
+        flags &= ~known[i].bit;
+    }
+    if (flags != 0)
+        end += sprintf(end, "%sunknown 0x%" PRIx32, end == t.s ? "" : ", ", flags);
+    return end == t.s ? format("none") : t;
+}
+
+size_t text_columns(const char *printable)
+{
+    size_t columns = 0;
+    mbstate_t state = {0};
+    size_t left = strlen(printable);
+    while (left > 0) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, printable, left, &state);
+        if (n > left || n == 0) {
+            /* Not from text_printable(): count bytes. */
+            return columns + left;
+        }
+        int width = wcwidth(c);
+        columns += width > 0 ? (size_t)width : 0;
+        printable += n;
+        left -= n;
+    }
+    return columns;
+}
