@@ -34,7 +34,7 @@ MANPAGES := $(wildcard man/*.[1-8])
 # Scripts that compile something take what we were given.
 export CC CXX CFLAGS LDFLAGS
 
-.PHONY: all lib examples tools tests demo check check-asan check-tsan torture model fuzz mutants deps \
+.PHONY: all lib examples tools tests demo check check-asan check-tsan check-arm64 check-order torture model fuzz mutants deps \
         install uninstall clean format
 all: lib tools examples
 
@@ -115,6 +115,16 @@ check-tsan:
 	.ci/deps --if-missing
 	$(MAKE) $(BUILD)/tsan/tests/test_race BUILD=$(BUILD)/tsan CFLAGS="-O1 -g -fsanitize=thread"
 	$(BUILD)/tsan/tests/test_race
+
+# The suites under qemu-user, as far as it emulates what they need.
+check-arm64:
+	.ci/deps --arm64
+	tests/arm64.sh $(BUILD)
+
+# The ordered accesses under Relacy, a checker of the C++11 memory model, each weakened in turn.
+check-order:
+	.ci/deps --if-missing
+	tests/order/run.sh $(BUILD)
 
 # Kill at every instruction, then at random for SECONDS= from SEED=.
 TORTURE := $(BUILD)/torture/step $(BUILD)/torture/random
