@@ -24,6 +24,7 @@ LDLIBS  += -lrt
 LIB_SRC := $(wildcard src/*.c)
 LIB_OBJ := $(LIB_SRC:src/%.c=$(BUILD)/src/%.o)
 STATIC  := $(BUILD)/libshmchan.a
+INTERNAL := $(BUILD)/internal.a
 SHARED  := $(BUILD)/libshmchan.so.$(VERSION)
 
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
@@ -48,7 +49,15 @@ $(BUILD)/src/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# One object with all that is hidden made local: an archive's internal names would clash with a user's.
 $(STATIC): $(LIB_OBJ)
+	rm -f $@
+	$(CC) -nostdlib -r -o $(BUILD)/shmchan.o $^
+	$$($(CC) -print-prog-name=objcopy) --localize-hidden $(BUILD)/shmchan.o
+	$(AR) rcs $@ $(BUILD)/shmchan.o
+
+# For the tests, which call what is inside.
+$(INTERNAL): $(LIB_OBJ)
 	rm -f $@
 	$(AR) rcs $@ $^
 
@@ -83,10 +92,10 @@ $(STAT): $(wildcard tools/*.c tools/*.h) $(STATIC)
 	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags jansson) $(ALL_LDFLAGS) -o $@ $(filter tools/%.c,$^) \
 	    $(STATIC) $(shell pkg-config --libs jansson) $(LDLIBS)
 
-$(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(STATIC)
+$(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(INTERNAL)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(shell pkg-config --cflags check) $(ALL_LDFLAGS) -o $@ $< tests/support.c \
-	    $(STATIC) $(shell pkg-config --libs check) $(LDLIBS)
+	    $(INTERNAL) $(shell pkg-config --libs check) $(LDLIBS)
 
 # These act at instants between two steps of the library.
 $(BUILD)/tests/test_instants: ALL_LDFLAGS += -Wl,--wrap=liveness_held,--wrap=event_raise,--wrap=event_sleep,--wrap=event_wake

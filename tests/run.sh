@@ -98,7 +98,7 @@ leftover_processes() {
             # Those that are still there when we look, and not the ones that look.
             [ "$pid" = $$ ] && continue
             parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null)
-            command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
+            command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") 2>/dev/null
             case $command in
             "" | grep\ * | sed\ * | *tests/run.sh\ *) continue ;;
             esac

@@ -5,16 +5,16 @@
  * 1. Forged: lanes on plain memory, each state written by hand, merge_next() asked what comes next.
  *
  * 2. Explored: the library's own sender.c, receiver.c, merge.c, members.c and cond.c run as processes of a
- *    model, one step an access to a shared word, a semaphore or a lock. All orders of these steps are gone
- *    through (states that were seen before are not entered again), and in some scenes every death: at each step
- *    of each process. Checked in each: one send that returned before another began is received first; what was
- *    published is received once and whole, what was not is not received; batches stay whole and in a row; the
- *    end is told when all senders are gone, and not before; and nobody sleeps while there is something to do,
- *    unless somebody died. Accesses are sequentially consistent here: what weaker order could do is test_race's
- *    to show.
+ *    model, one step an access to a shared word, a futex or a lock. All orders of these steps are gone
+ *    through (states that were seen before are not entered again), and in some scenes every death: at each
+ * step of each process. Checked in each: one send that returned before another began is received first; what
+ * was published is received once and whole, what was not is not received; batches stay whole and in a row;
+ * the end is told when all senders are gone, and not before; and nobody sleeps while there is something to
+ * do, unless somebody died. Accesses are sequentially consistent here: what weaker order could do is
+ * test_race's to show.
  *
- * For the second the sources are part of this program, with the accesses to shared memory and to the operating
- * system replaced. Outside the model the replacements do what the originals do.
+ * For the second the sources are part of this program, with the accesses to shared memory and to the
+ * operating system replaced. Outside the model the replacements do what the originals do.
  */
 #undef _FORTIFY_SOURCE /* it takes a jump between two stacks for a mistake */
 
@@ -22,13 +22,13 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -78,33 +78,27 @@ static uint64_t access_real(const volatile void *word, size_t size, enum access 
 #define atomic_fetch_add_explicit(w, v, order) access_word((w), sizeof *(w), ADD, (uint64_t)(v), order)
 #define atomic_fetch_or_explicit(w, v, order)  access_word((w), sizeof *(w), OR, (uint64_t)(v), order)
 
-/* ------------------------------------------------------------- replaced: what touches the operating system */
+/* ------------------------------------------------------------- replaced: what touches the operating system
+ */
 
-static int model_sem_init(sem_t *semaphore, int shared, unsigned value);
-static int model_sem_post(sem_t *semaphore);
-static int model_sem_trywait(sem_t *semaphore);
-static int model_sem_clockwait(sem_t *semaphore);
+static long model_futex(const _Atomic uint32_t *word, int operation, uint32_t value);
 static int model_clock_gettime(struct timespec *ret_now);
 static void *model_calloc(size_t count, size_t size);
 static void model_free(void *memory);
 
-#define sem_init(semaphore, shared, value)       model_sem_init(semaphore, shared, value)
-#define sem_post(semaphore)                      model_sem_post(semaphore)
-#define sem_trywait(semaphore)                   model_sem_trywait(semaphore)
-#define sem_clockwait(semaphore, clock, end)     ((void)(end), model_sem_clockwait(semaphore))
-#define sem_timedwait(semaphore, end)            ((void)(end), model_sem_clockwait(semaphore))
-#define clock_gettime(clock, ret_now)            ((void)(clock), model_clock_gettime(ret_now))
-#define calloc(count, size)                      model_calloc(count, size)
-#define free(memory)                             model_free(memory)
-#define mutex_lock                               model_mutex_lock
-#define mutex_unlock                             model_mutex_unlock
-#define liveness_hold                            model_liveness_hold
-#define liveness_drop                            model_liveness_drop
-#define liveness_held                            model_liveness_held
-#define process_sign                             model_process_sign
-#define segment_back_lane                        model_back_lane
-#define segment_map_lane                         model_map_lane
-#define segment_unmap_lane                       model_unmap_lane
+#define syscall(number, word, operation, value, end, ...) ((void)(end), model_futex(word, operation, value))
+#define clock_gettime(clock, ret_now)        ((void)(clock), model_clock_gettime(ret_now))
+#define calloc(count, size)                  model_calloc(count, size)
+#define free(memory)                         model_free(memory)
+#define mutex_lock                           model_mutex_lock
+#define mutex_unlock                         model_mutex_unlock
+#define liveness_hold                        model_liveness_hold
+#define liveness_drop                        model_liveness_drop
+#define liveness_held                        model_liveness_held
+#define process_sign                         model_process_sign
+#define segment_back_lane                    model_back_lane
+#define segment_map_lane                     model_map_lane
+#define segment_unmap_lane                   model_unmap_lane
 
 #define backoff_wait real_backoff_wait
 #include "../src/cond.c"
@@ -119,7 +113,8 @@ static bool backoff_wait(struct backoff *backoff);
 
 #include "../src/sender.c"
 
-/* What has one name in both. Nothing forks in the model, so that a receiver may have the sender's after_fork. */
+/* What has one name in both. Nothing forks in the model, so that a receiver may have the sender's after_fork.
+ */
 #define after_fork(member) __attribute__((unused)) receiver_after_fork(member)
 #define sleep_until        receiver_sleep_until
 #include "../src/receiver.c"
@@ -146,17 +141,18 @@ struct scene {
     enum style style[LANES];
     uint32_t capacity;
     uint32_t flags;
-    unsigned kills;         /* deaths, at any step ... */
-    bool kill_senders;      /* ... of any sender */
-    bool kill_receiver;     /* ... of the receiver */
-    unsigned timeouts;      /* sleeps that end by themselves though nobody died */
-    unsigned spins;         /* looks again before it sleeps */
-    bool close;             /* senders close, and the receiver is told the end; else it takes all and stops */
-    unsigned receives;      /* the receiver closes after so many; 0: it takes all */
-    bool successor;         /* another receiver takes over from the one that died or left */
-    unsigned replacement;   /* messages of a sender that takes the place of the one that died */
-    bool join;              /* the receiver joins as a step of its own, after the senders */
-    bool watching;          /* begins with lanes that the receiver watches: it has received from each */
+    unsigned kills;       /* deaths, at any step ... */
+    bool kill_senders;    /* ... of any sender */
+    bool kill_receiver;   /* ... of the receiver */
+    unsigned preemptions; /* at most so many, besides the switches when one cannot go on; 0: no limit */
+    unsigned timeouts; /* sleeps that end by themselves though nobody died */
+    unsigned spins;       /* looks again before it sleeps */
+    bool close;           /* senders close, and the receiver is told the end; else it takes all and stops */
+    unsigned receives;    /* the receiver closes after so many; 0: it takes all */
+    bool successor;       /* another receiver takes over from the one that died or left */
+    unsigned replacement; /* messages of a sender that takes the place of the one that died */
+    bool join;            /* the receiver joins as a step of its own, after the senders */
+    bool watching;        /* begins with lanes that the receiver watches: it has received from each */
 };
 
 struct payload {
@@ -173,11 +169,13 @@ struct task {
     unsigned number;
     void (*run)(struct task *self);
     enum task_state state;
-    const sem_t *asleep_on;
-    bool timed_out;
+    const _Atomic uint32_t *asleep_on;
+    bool woken, timed_out;
     bool (*waits_for)(void); /* cannot go on until this holds */
     bool mortal;
     bool goes_on;     /* its next step is one with the last */
+    bool raised;      /* the receiver: between event_raise and event_lower */
+    unsigned looks;   /* of the receiver, since it began to look */
     uint64_t history; /* of all that it has seen: with the same history it does the same next */
     struct channel channel;
     shmchan_sender *tx;
@@ -202,7 +200,7 @@ static struct {
     int held_by[1 + LANES]; /* place locks: by byte, whose lock_fd; 0 = nobody */
     int mutex_held_by;
     int64_t clock_ns;
-    unsigned kills_left, timeouts_left, rescues;
+    unsigned kills_left, timeouts_left, preemptions_left, rescues;
     bool anyone_died;
     unsigned steps;
 
@@ -217,7 +215,8 @@ static struct {
 static jmp_buf outside;
 enum { DONE = 1, SEEN_BEFORE, VIOLATED };
 
-/* ---------------------------------------------------------------------- the model: all orders of the steps */
+/* ---------------------------------------------------------------------- the model: all orders of the steps
+ */
 
 static struct {
     uint8_t choice, count;
@@ -306,11 +305,6 @@ static uint64_t mixed(uint64_t hash, uint64_t value)
     return hash ^ hash >> 29;
 }
 
-static int semaphore_count(const sem_t *semaphore)
-{
-    return *(const int *)semaphore;
-}
-
 /* All that decides what can happen from here on. Counts that are for people are left out. */
 static uint64_t state_hash(void)
 {
@@ -320,12 +314,12 @@ static uint64_t state_hash(void)
     h = mixed(mixed(h, c->ready_words), c->ready[0]);
     h = mixed(h, (uint64_t)c->receiver_closed << 32 | c->not_empty.waiting);
     h = mixed(mixed(h, c->receivers_joined), c->senders_joined);
-    h = mixed(h, (uint64_t)semaphore_count(&c->not_empty.semaphore));
+    h = mixed(h, c->not_empty.posts);
     for (unsigned i = 0; i < LANES; i++) {
         const struct shm_place *p = &c->places[i];
         h = mixed(mixed(h, p->tail), p->head);
         h = mixed(h, (uint64_t)p->idle << 32 | p->room.waiting);
-        h = mixed(h, (uint64_t)semaphore_count(&p->room.semaphore) << 32 | p->owner.occupied);
+        h = mixed(h, (uint64_t)p->room.posts << 32 | p->owner.occupied);
         for (uint64_t b = 0; b < model.slots_bytes; b += sizeof(uint64_t)) {
             uint64_t word;
             memcpy(&word, model.slots[i] + b, sizeof word);
@@ -337,8 +331,11 @@ static uint64_t state_hash(void)
     h = mixed(h, (uint64_t)model.clock_ns);
     for (unsigned i = 0; i < model.task_count; i++) {
         const struct task *t = &model.tasks[i];
-        h = mixed(mixed(h, t->history), (uint64_t)t->state << 2 | (uint64_t)t->timed_out << 1 | !t->asleep_on);
+        h = mixed(mixed(h, t->history),
+                  (uint64_t)t->state << 3 | (uint64_t)t->timed_out << 2 | (uint64_t)t->woken << 1 | !t->asleep_on);
     }
+    if (model.scene->preemptions)
+        h = mixed(h, (uint64_t)model.preemptions_left << 32 | (uint64_t)(model.current - model.tasks));
     for (unsigned i = 0; i < 16; i++)
         h = mixed(h, model.received >> i & 1 ? 0 : model.before[i]);
     h = mixed(h, (uint64_t)model.returned << 16 | model.received);
@@ -394,7 +391,7 @@ static bool can_run(const struct task *t)
     if (t->state != RUNNABLE)
         return false;
     if (t->asleep_on)
-        return t->timed_out || semaphore_count(t->asleep_on) > 0;
+        return t->timed_out || t->woken;
     return !t->waits_for || t->waits_for();
 }
 
@@ -424,11 +421,13 @@ static struct task *schedule(void)
     for (;;) {
         unsigned runs = 0, kills = 0, timeouts = 0, alive = 0;
         /* First the one that is running: fewest switches. */
-        if (model.current && can_run(model.current))
+        bool goes_on = model.current && can_run(model.current);
+        if (goes_on)
             ways[runs++] = model.current;
-        for (unsigned i = 0; i < model.task_count; i++)
-            if (&model.tasks[i] != model.current && can_run(&model.tasks[i]))
-                ways[runs++] = &model.tasks[i];
+        if (!goes_on || !model.scene->preemptions || model.preemptions_left)
+            for (unsigned i = 0; i < model.task_count; i++)
+                if (&model.tasks[i] != model.current && can_run(&model.tasks[i]))
+                    ways[runs++] = &model.tasks[i];
         for (unsigned i = 0; i < model.task_count; i++) {
             struct task *t = &model.tasks[i];
             alive += t->state == RUNNABLE && !(t->waits_for && !t->waits_for());
@@ -449,8 +448,10 @@ static struct task *schedule(void)
                 violated("it hangs");
         }
         unsigned way = choose(runs + kills + timeouts);
-        if (way < runs)
+        if (way < runs) {
+            model.preemptions_left -= model.scene->preemptions && goes_on && way > 0;
             return ways[way];
+        }
         if (way >= runs + kills) {
             ways[way]->timed_out = true;
             model.timeouts_left -= runs != 0;
@@ -510,29 +511,32 @@ static const char *word_name(const volatile void *word)
     static const struct {
         const char *name;
         size_t at;
-    } of_place[] = {
-        {"tail", offsetof(struct shm_place, tail)},
-        {"head", offsetof(struct shm_place, head)},
-        {"idle", offsetof(struct shm_place, idle)},
-        {"room.waiting", offsetof(struct shm_place, room.waiting)},
-        {"room.semaphore", offsetof(struct shm_place, room.semaphore)},
-        {"occupied", offsetof(struct shm_place, owner.occupied)},
-    }, of_control[] = {
-        {"ticket", offsetof(struct shm_control, ticket)},
-        {"ready_words", offsetof(struct shm_control, ready_words)},
-        {"ready", offsetof(struct shm_control, ready)},
-        {"receiver_closed", offsetof(struct shm_control, receiver_closed)},
-        {"receivers_joined", offsetof(struct shm_control, receivers_joined)},
-        {"senders_joined", offsetof(struct shm_control, senders_joined)},
-        {"not_empty.waiting", offsetof(struct shm_control, not_empty.waiting)},
-        {"not_empty.semaphore", offsetof(struct shm_control, not_empty.semaphore)},
-    };
+    } of_place[] =
+        {
+            {"tail", offsetof(struct shm_place, tail)},
+            {"head", offsetof(struct shm_place, head)},
+            {"idle", offsetof(struct shm_place, idle)},
+            {"room.waiting", offsetof(struct shm_place, room.waiting)},
+            {"room.posts", offsetof(struct shm_place, room.posts)},
+            {"occupied", offsetof(struct shm_place, owner.occupied)},
+        },
+      of_control[] = {
+          {"ticket", offsetof(struct shm_control, ticket)},
+          {"ready_words", offsetof(struct shm_control, ready_words)},
+          {"ready", offsetof(struct shm_control, ready)},
+          {"receiver_closed", offsetof(struct shm_control, receiver_closed)},
+          {"receivers_joined", offsetof(struct shm_control, receivers_joined)},
+          {"senders_joined", offsetof(struct shm_control, senders_joined)},
+          {"not_empty.waiting", offsetof(struct shm_control, not_empty.waiting)},
+          {"not_empty.posts", offsetof(struct shm_control, not_empty.posts)},
+      };
     for (unsigned i = 0; i < COUNT_OF(of_control); i++)
         if (of_control[i].at == at)
             return of_control[i].name;
     for (unsigned lane = 0; lane < LANES; lane++)
         for (unsigned i = 0; i < COUNT_OF(of_place); i++)
-            if (offsetof(struct shm_control, places) + lane * sizeof(struct shm_place) + of_place[i].at == at) {
+            if (offsetof(struct shm_control, places) + lane * sizeof(struct shm_place) + of_place[i].at ==
+                at) {
                 snprintf(text, sizeof text, "%s of lane %u", of_place[i].name, lane);
                 return text;
             }
@@ -545,17 +549,29 @@ static void mark_steps(const struct scene *scene)
 {
     bool receiver_goes = scene->receives || scene->kill_receiver || scene->join;
     model.receiver_goes = receiver_goes;
+    bool head_matters = receiver_goes || scene->replacement;
+    for (unsigned i = 0; i < scene->senders; i++)
+        head_matters |= scene->messages[i] + scene->watching > scene->capacity;
     memset(model.is_step, 0, sizeof model.is_step);
     for (size_t i = 0; i < COUNT_OF(model.is_step); i++) {
         size_t at = i * sizeof(uint32_t);
         if (at >= offsetof(struct shm_control, places) + LANES * sizeof(struct shm_place) ||
             !word_name((char *)model.control + at))
             continue;
-        bool about_receiver = at == offsetof(struct shm_control, receiver_closed) ||
-                              at == offsetof(struct shm_control, receivers_joined);
-        model.is_step[i] = !about_receiver || receiver_goes;
-        if (at == offsetof(struct shm_control, senders_joined))
+        model.is_step[i] = true;
+        size_t in_place = (at - offsetof(struct shm_control, places)) % sizeof(struct shm_place);
+        if (at == offsetof(struct shm_control, receiver_closed) ||
+            at == offsetof(struct shm_control, receivers_joined))
+            model.is_step[i] = receiver_goes;
+        else if (at == offsetof(struct shm_control, senders_joined))
             model.is_step[i] = false;
+        else if (at > offsetof(struct shm_control, places) &&
+                 (in_place == offsetof(struct shm_place, head) ||
+                  in_place == offsetof(struct shm_place, room.waiting)))
+            model.is_step[i] = head_matters;
+        else if (at > offsetof(struct shm_control, places) &&
+                 in_place == offsetof(struct shm_place, owner.occupied))
+            model.is_step[i] = scene->replacement;
     }
 }
 
@@ -566,23 +582,6 @@ static bool is_step(const volatile void *word, enum access kind, memory_order or
         return false;
     /* A relaxed load is a hint: whether the receiver is there. */
     return kind != LOAD || order != memory_order_relaxed || model.receiver_goes;
-}
-
-static uint64_t access_word(const volatile void *word, size_t size, enum access kind, uint64_t operand,
-                            memory_order order)
-{
-    static const char *const names[] = {"load", "store", "exchange", "add", "or"};
-    if (!model.current)
-        return access_real(word, size, kind, operand);
-    bool shared = is_step(word, kind, order);
-    if (shared)
-        step();
-    uint64_t value = access_real(word, size, kind, operand);
-    saw(value + (uint64_t)kind);
-    if (shared && tracing)
-        trace("%s %s%s%" PRIu64 "%s%" PRIu64, names[kind], word_name(word), kind == STORE ? " := " : " = ",
-              kind == STORE ? operand : value, kind > STORE ? ", with " : " ", kind > STORE ? operand : 0);
-    return value;
 }
 
 /*
@@ -624,64 +623,84 @@ static void forget_history(uint64_t stands_at)
     self->history = h;
 }
 
-/* --------------------------------------------------- the model: semaphores, locks, clock, memory, as steps */
-
-static int model_sem_init(sem_t *semaphore, int shared, unsigned value)
-{
-    (void)shared;
-    step();
-    *(int *)semaphore = (int)value;
-    saw(1);
-    return 0;
-}
-
-static int model_sem_post(sem_t *semaphore)
-{
-    step();
-    ++*(int *)semaphore;
-    saw(1);
-    trace("post %s", tracing ? word_name(semaphore) : "");
-    return 0;
-}
-
-static int model_sem_trywait(sem_t *semaphore)
-{
-    step();
-    bool taken = *(int *)semaphore > 0;
-    *(int *)semaphore -= taken;
-    saw(taken);
-    return taken ? 0 : -1;
-}
-
-static int model_sem_clockwait(sem_t *semaphore)
+/* In a look the receiver knows no more than that, either. */
+static void forget_in_look(const volatile void *word, enum access kind, memory_order order)
 {
     struct task *self = model.current;
+    const struct shm_control *c = model.control;
+    if (self->rx == NULL)
+        return;
+    if (word == &c->not_empty.waiting && kind == STORE)
+        self->raised = !self->raised;
+    if (kind != LOAD || self->raised)
+        return;
+    if (word == &c->ready_words)
+        forget_history(10000 + self->looks++);
+    for (unsigned i = 0; i < LANES; i++)
+        if (word == &c->places[i].tail && order == memory_order_acquire)
+            forget_history(20000 + 1000 * i + self->looks);
+}
+
+static uint64_t access_word(const volatile void *word, size_t size, enum access kind, uint64_t operand,
+                            memory_order order)
+{
+    static const char *const names[] = {"load", "store", "exchange", "add", "or"};
+    if (!model.current)
+        return access_real(word, size, kind, operand);
+    bool shared = is_step(word, kind, order);
+    if (shared)
+        step();
+    forget_in_look(word, kind, order);
+    uint64_t value = access_real(word, size, kind, operand);
+    /* Of those, nobody looks at what was there before. */
+    bool unseen = kind == OR || (kind == ADD && !shared);
+    saw(unseen ? 0 : value + (uint64_t)kind);
+    if (shared && tracing)
+        trace("%s %s%s%" PRIu64 "%s%" PRIu64, names[kind], word_name(word), kind == STORE ? " := " : " = ",
+              kind == STORE ? operand : value, kind > STORE ? ", with " : " ", kind > STORE ? operand : 0);
+    return value;
+}
+
+/* --------------------------------------------------- the model: futexes, locks, clock, memory, as steps
+ */
+
+static long model_futex(const _Atomic uint32_t *word, int operation, uint32_t value)
+{
+    struct task *self = model.current;
+    step();
+    saw(operation == FUTEX_WAKE || *word == value);
+    if (operation == FUTEX_WAKE) {
+        for (unsigned i = 0; i < model.task_count; i++)
+            model.tasks[i].woken |= model.tasks[i].asleep_on == word;
+        trace("wakes %s", tracing ? word_name(word) : "");
+        return 0;
+    }
+    if (*word != value)
+        return -1;
     forget_history(5000);
-    trace("sleeps on %s", tracing ? word_name(semaphore) : "");
-    self->asleep_on = semaphore;
+    self->asleep_on = word;
+    self->woken = self->timed_out = false;
+    trace("sleeps on %s", tracing ? word_name(word) : "");
     step();
     self->asleep_on = NULL;
-    bool woken = !self->timed_out;
-    self->timed_out = false;
-    if (woken)
-        --*(int *)semaphore;
-    else
+    if (self->timed_out)
         model.clock_ns += EVENT_SLICE_NS;
-    saw(woken);
-    trace(woken ? "is woken" : "times out");
-    return woken ? 0 : -1;
+    trace(self->timed_out ? "times out" : "is woken");
+    return 0;
 }
 
 static int model_clock_gettime(struct timespec *ret_now)
 {
     saw((uint64_t)model.clock_ns);
-    *ret_now = (struct timespec){.tv_sec = model.clock_ns / 1000000000, .tv_nsec = model.clock_ns % 1000000000};
+    *ret_now =
+        (struct timespec){.tv_sec = model.clock_ns / 1000000000, .tv_nsec = model.clock_ns % 1000000000};
     return 0;
 }
 
 static bool backoff_wait(struct backoff *backoff)
 {
     forget_history(6000 + backoff->round);
+    model.current->looks = 100 * (backoff->round + 1);
     return backoff->round++ < model.scene->spins;
 }
 
@@ -730,7 +749,8 @@ int model_liveness_held(int fd, int64_t byte, int64_t count)
     (void)fd;
     step();
     int held = 0;
-    for (size_t i = (size_t)byte; i < COUNT_OF(model.held_by) && (count == 0 || i < (size_t)(byte + count)); i++)
+    for (size_t i = (size_t)byte; i < COUNT_OF(model.held_by) && (count == 0 || i < (size_t)(byte + count));
+         i++)
         held |= model.held_by[i] != 0;
     saw((uint64_t)held);
     trace("asks for bytes %d...: %s", (int)byte, held ? "held" : "free");
@@ -787,7 +807,8 @@ void model_unmap_lane(const struct segment *segment, const void *slots)
     (void)slots;
 }
 
-/* ------------------------------------------------------------------------- the model: what its processes do */
+/* ------------------------------------------------------------------------- the model: what its processes do
+ */
 
 static unsigned id_of(unsigned writer, unsigned number)
 {
@@ -851,7 +872,8 @@ static bool send_all(shmchan_sender *tx, unsigned writer, unsigned count, enum s
 static void sender_task(struct task *self)
 {
     const struct scene *scene = model.scene;
-    bool received = send_all(self->tx, self->number, scene->messages[self->number], scene->style[self->number]);
+    bool received =
+        send_all(self->tx, self->number, scene->messages[self->number], scene->style[self->number]);
     if (scene->close || !received) {
         forget_history(1000);
         shmchan_sender_close(self->tx);
@@ -952,12 +974,14 @@ static void receive_all(struct task *self, unsigned limit)
         struct payload message;
         struct shmchan_info info;
         forget_history(4000);
+        self->looks = 0;
         int r = shmchan_recv_info(self->rx, &message, &info, SHMCHAN_FOREVER);
         if (r < 0)
             violated("recv returned %d", r);
         if (r == 0) {
             on_end();
-            if (replacement_has_come() && (!model.scene->replacement || model.control->places[0].tail == model.taken[0]))
+            if (replacement_has_come() &&
+                (!model.scene->replacement || model.control->places[0].tail == model.taken[0]))
                 return;
             wait_until(replacement_has_come);
             continue;
@@ -997,7 +1021,8 @@ static void successor_task(struct task *self)
     receive_all(self, 0);
 }
 
-/* ---------------------------------------------------------------------------- the model: from the beginning */
+/* ---------------------------------------------------------------------------- the model: from the beginning
+ */
 
 static struct task *task_add(char letter, void (*run)(struct task *), bool mortal)
 {
@@ -1007,10 +1032,11 @@ static struct task *task_add(char letter, void (*run)(struct task *), bool morta
     t->run = run;
     t->state = RUNNABLE;
     t->asleep_on = NULL;
-    t->timed_out = false;
+    t->woken = t->timed_out = false;
     t->waits_for = NULL;
     t->mortal = mortal;
-    t->goes_on = false;
+    t->goes_on = t->raised = false;
+    t->looks = 0;
     t->history = number;
     t->tx = NULL;
     t->rx = NULL;
@@ -1108,6 +1134,7 @@ static void set_scene(const struct scene *scene)
     model.clock_ns = 1000000000;
     model.kills_left = scene->kills;
     model.timeouts_left = scene->timeouts;
+    model.preemptions_left = scene->preemptions;
     model.rescues = model.steps = 0;
     model.anyone_died = model.receiver_left = model.end_told = false;
     model.returned = model.received = 0;
@@ -1205,25 +1232,70 @@ static void explore(const struct scene *scene)
     model.scene = NULL;
 }
 
-static void one_each(void)
-{
-    explore(&(struct scene){.senders = 2, .messages = {1, 1}, .capacity = 4});
-}
+#define SCENE(name, ...)                                                                                     \
+    static void name(void)                                                                                   \
+    {                                                                                                        \
+        explore(&(struct scene){__VA_ARGS__});                                                               \
+    }
 
-static void two_and_one(void)
-{
-    explore(&(struct scene){.senders = 2, .messages = {2, 1}, .capacity = 4});
-}
-
-static void two_by_two(void)
-{
-    explore(&(struct scene){.senders = 2, .messages = {2, 2}, .capacity = 4});
-}
+SCENE(one_each, .senders = 2, .messages = {1, 1}, .capacity = 4)
+SCENE(two_and_one, .senders = 2, .messages = {2, 1}, .capacity = 4, .preemptions = 4)
+SCENE(two_each, .senders = 2, .messages = {2, 2}, .capacity = 4, .preemptions = 3)
+SCENE(three_senders, .senders = 3, .messages = {1, 1, 1}, .capacity = 4, .preemptions = 3)
+SCENE(three_watched, .senders = 3, .messages = {1, 1, 1}, .capacity = 4, .preemptions = 3, .watching = true)
+SCENE(watched, .senders = 2, .messages = {1, 1}, .capacity = 4, .watching = true)
+SCENE(one_slot, .senders = 1, .messages = {3}, .capacity = 1)
+SCENE(two_slots, .senders = 1, .messages = {4}, .capacity = 2)
+SCENE(one_slot_each, .senders = 2, .messages = {2, 2}, .capacity = 1, .preemptions = 3)
+SCENE(unordered, .senders = 2, .messages = {2, 1}, .capacity = 4, .flags = SHMCHAN_UNORDERED, .preemptions = 3)
+SCENE(batches, .senders = 2, .messages = {2, 2}, .style = {BATCH, BATCH}, .capacity = 2)
+SCENE(batch_needs_room, .senders = 1, .messages = {3}, .style = {BATCH}, .capacity = 4, .watching = true)
+SCENE(in_place, .senders = 2, .messages = {1, 1}, .style = {IN_PLACE, IN_PLACE}, .capacity = 2)
+SCENE(the_end, .senders = 2, .messages = {1, 1}, .capacity = 2, .close = true)
+SCENE(end_of_three, .senders = 3, .messages = {1, 1, 1}, .capacity = 2, .close = true, .preemptions = 2)
+SCENE(timeouts, .senders = 2, .messages = {1, 1}, .capacity = 1, .close = true, .timeouts = 1)
+SCENE(spinning, .senders = 2, .messages = {1, 1}, .capacity = 1, .spins = 1)
+SCENE(sender_dies, .senders = 2, .messages = {1, 1}, .capacity = 2, .close = true, .kills = 1, .kill_senders = true)
+SCENE(both_die, .senders = 2, .messages = {1, 1}, .capacity = 2, .close = true, .kills = 2, .kill_senders = true)
+SCENE(blocked_sender_dies, .senders = 1, .messages = {3}, .capacity = 1, .close = true, .kills = 1, .kill_senders = true)
+SCENE(receiver_dies, .senders = 1, .messages = {2}, .capacity = 1, .close = true, .kills = 1, .kill_receiver = true)
+SCENE(receiver_leaves, .senders = 1, .messages = {3}, .capacity = 1, .close = true, .receives = 1)
+SCENE(receiver_leaves_two, .senders = 2, .messages = {2, 1}, .capacity = 1, .close = true, .receives = 1)
+SCENE(takeover, .senders = 1, .messages = {2}, .capacity = 2, .flags = SHMCHAN_WAIT_FOR_RECEIVER, .close = true, .kills = 1, .kill_receiver = true, .successor = true)
+SCENE(takeover_two, .senders = 2, .messages = {1, 1}, .capacity = 1, .flags = SHMCHAN_WAIT_FOR_RECEIVER, .close = true, .kills = 1, .kill_receiver = true, .successor = true, .preemptions = 3)
+SCENE(handover, .senders = 2, .messages = {1, 1}, .capacity = 1, .flags = SHMCHAN_WAIT_FOR_RECEIVER, .close = true, .receives = 1, .successor = true, .preemptions = 3)
+SCENE(replaced, .senders = 1, .messages = {2}, .capacity = 1, .close = true, .kills = 1, .kill_senders = true, .replacement = 1)
+SCENE(receiver_joins, .senders = 2, .messages = {1, 1}, .capacity = 1, .close = true, .join = true, .preemptions = 3)
 
 static const struct row rows[] = {
-    {"explored: one each", one_each},
-    {"explored: two and one", two_and_one},
-    {"explored: two senders of two messages", two_by_two},
+    {"explored: one_each", one_each},
+    {"explored: two_and_one", two_and_one},
+    {"explored: two_each", two_each},
+    {"explored: three_senders", three_senders},
+    {"explored: three_watched", three_watched},
+    {"explored: watched", watched},
+    {"explored: one_slot", one_slot},
+    {"explored: two_slots", two_slots},
+    {"explored: one_slot_each", one_slot_each},
+    {"explored: unordered", unordered},
+    {"explored: batches", batches},
+    {"explored: batch_needs_room", batch_needs_room},
+    {"explored: in_place", in_place},
+    {"explored: the_end", the_end},
+    {"explored: end_of_three", end_of_three},
+    {"explored: timeouts", timeouts},
+    {"explored: spinning", spinning},
+    {"explored: sender_dies", sender_dies},
+    {"explored: both_die", both_die},
+    {"explored: blocked_sender_dies", blocked_sender_dies},
+    {"explored: receiver_dies", receiver_dies},
+    {"explored: receiver_leaves", receiver_leaves},
+    {"explored: receiver_leaves_two", receiver_leaves_two},
+    {"explored: takeover", takeover},
+    {"explored: takeover_two", takeover_two},
+    {"explored: handover", handover},
+    {"explored: replaced", replaced},
+    {"explored: receiver_joins", receiver_joins},
 };
 
 int main(int argc, char **argv)
