@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Our own code under Relacy, which runs threads in one after the other, switches at every atomic access, and
- * lets a load return any older value that the C11 model permits. run.sh makes the copy that is included here:
- * layout.h, lane.h, ready.h, merge.h and merge.c whole, and of cond.c, members.c, sender.c and receiver.c the functions
- * that send, receive, sleep and wake. Ours are only: the semaphore, the clock, who is alive, the scenarios.
+ * Our own code under Relacy. run.sh makes the copy that is included here: layout.h, lane.h, ready.h, cond,
+ * merge, sender.c and receiver.c whole, of members.c the functions that ring and close. Ours are only the
+ * futex, the clock, who is alive, and the scenarios.
  *
- *     order SCENARIO [SITE ORDER]    with the order of one access (sites.txt) weakened; VERBOSE=1: the history
+ *     order SCENARIO [SITE ORDER]    with the order of one access (sites.txt) weakened; VERBOSE=1: its
+ * history
  *
- * Prints "passed" and, for each site, how often it was reached; or "caught: " and why.
+ * Prints "passed" and how often each site was reached; or "caught: " and why.
  *
- * The semaphore orders nothing here (the true one does): less is given to the code than it will have.
- * Sleeping in most scenarios is for ever: who sleeps at the end, unposted, although there is something to do has
- * lost a wake-up.
+ * In most scenarios a sleep without a post is for ever: who sleeps so at the end, although there is something
+ * to do, has lost a wake-up.
  */
 #include <errno.h>
 #include <limits.h>
@@ -53,7 +52,10 @@ static rl::memory_order order_of(int site, rl::memory_order order)
 
 /* All zero at first, as a fresh region. */
 template <typename T> struct word : rl::atomic<T> {
-    word() { this->store(T(), rl::mo_relaxed, $); }
+    word()
+    {
+        this->store(T(), rl::mo_relaxed, $);
+    }
 };
 
 using rl::mo_relaxed;
@@ -68,12 +70,16 @@ using rl::mo_relaxed;
 #define PLACES 2
 
 static bool sleeps_end; /* a sleep ends with a post; else the sleeper never comes back */
-struct fell_asleep {};
+struct fell_asleep {
+};
 
 /* Memory of a handle or a merge, private to its thread. */
 struct memory {
     void *at;
-    template <typename T> operator T *() const { return static_cast<T *>(at); }
+    template <typename T> operator T *() const
+    {
+        return static_cast<T *>(at);
+    }
 };
 static memory zeroed(size_t n, size_t size)
 {
@@ -147,14 +153,18 @@ static int segment_back_lane(const struct segment *, uint32_t)
     return 0;
 }
 static void *segment_map_lane(const struct segment *segment, uint32_t place, bool writable, int *ret_error);
-static void segment_unmap_lane(const struct segment *, const void *) {}
+static void segment_unmap_lane(const struct segment *, const void *)
+{
+}
 static int members_join_sender(struct channel *channel, struct member *member);
 static int members_join_receiver(struct channel *channel, struct member *member)
 {
     member->channel = channel;
     return 0;
 }
-static void members_leave(struct member *) {}
+static void members_leave(struct member *)
+{
+}
 static int members_receiver_held(const struct channel *)
 {
     return 1;
@@ -218,7 +228,10 @@ struct stage {
     shmchan_sender *tx[PLACES];
     shmchan_receiver *rx;
 
-    struct shm_place *place(uint32_t i) { return &control.places[i]; }
+    struct shm_place *place(uint32_t i)
+    {
+        return &control.places[i];
+    }
 
     /* Each lane from `head` to `tail`; the receiver has joined, and watches the lanes that are not idle. */
     void set(uint32_t capacity, uint64_t head = 0, uint64_t tail = 0, bool idle = false)
@@ -264,7 +277,10 @@ struct stage {
         l.slots = slots[i];
         return l;
     }
-    const struct lane_shape *shape() { return &rx->merge.shape; }
+    const struct lane_shape *shape()
+    {
+        return &rx->merge.shape;
+    }
     struct message read(const struct lane_reader *l)
     {
         struct message m;
@@ -276,7 +292,10 @@ struct stage {
     {
         return (control.ready[0].debug_value() >> i & 1) && (control.ready_words.debug_value() & 1);
     }
-    static bool posted(const struct shm_event *event) { return event->posts.debug_value() != 0; }
+    static bool posted(const struct shm_event *event)
+    {
+        return event->posts.debug_value() != 0;
+    }
 };
 
 static void *segment_map_lane(const struct segment *segment, uint32_t place, bool, int *)
@@ -296,7 +315,9 @@ template <typename scenario, int threads> struct base : rl::test_suite<scenario,
     struct stage s;
     bool asleep = false;
 
-    void after() {}
+    void after()
+    {
+    }
 
     template <typename sleeper> void until_asleep(sleeper sleep)
     {
@@ -307,14 +328,20 @@ template <typename scenario, int threads> struct base : rl::test_suite<scenario,
         }
     }
     /* One who sleeps for ever with nobody's post. */
-    bool lost(const struct shm_event *event) { return asleep && !s.posted(event); }
+    bool lost(const struct shm_event *event)
+    {
+        return asleep && !s.posted(event);
+    }
 };
 
 /* ------------------------------------------------------------------------------------------ scenarios */
 
 /* Written, published; seen, read. */
 struct publishes : base<publishes, 2> {
-    void before() { s.set(4); }
+    void before()
+    {
+        s.set(4);
+    }
     void thread(unsigned who)
     {
         if (who == 0) {
@@ -325,7 +352,8 @@ struct publishes : base<publishes, 2> {
         struct lane_reader l = s.reader(0);
         for (int look = 0; look < 2; look++)
             for (uint64_t tail = lane_tail(&l); l.head < tail; l.head++) {
-                RL_ASSERT(lane_length(s.shape(), lane_slot(s.shape(), l.slots, l.head)) == sizeof(struct message));
+                RL_ASSERT(lane_length(s.shape(), lane_slot(s.shape(), l.slots, l.head)) ==
+                          sizeof(struct message));
                 RL_ASSERT(lane_ticket(&l, s.shape()) == l.head);
                 RL_ASSERT(s.read(&l).b == l.head + 1);
             }
@@ -334,7 +362,10 @@ struct publishes : base<publishes, 2> {
 
 /* A full lane: taken, given back; seen, overwritten. */
 struct room : base<room, 2> {
-    void before() { s.set(4, 0, 4); }
+    void before()
+    {
+        s.set(4, 0, 4);
+    }
     void thread(unsigned who)
     {
         if (who == 0) {
@@ -356,7 +387,10 @@ struct room : base<room, 2> {
 struct idle : base<idle, 2> {
     bool rested;
     uint64_t head;
-    void before() { s.set(4); }
+    void before()
+    {
+        s.set(4);
+    }
     void thread(unsigned who)
     {
         if (who == 0) {
@@ -374,12 +408,18 @@ struct idle : base<idle, 2> {
         }
         head = l.head;
     }
-    void after() { RL_ASSERT(!rested || head == 2 || s.rung(0)); }
+    void after()
+    {
+        RL_ASSERT(!rested || head == 2 || s.rung(0));
+    }
 };
 
 /* A full lane of which half becomes free. */
 struct waiting : base<waiting, 2> {
-    void before() { s.set(4, 0, 4); }
+    void before()
+    {
+        s.set(4, 0, 4);
+    }
     void thread(unsigned who)
     {
         if (who == 0)
@@ -389,12 +429,18 @@ struct waiting : base<waiting, 2> {
             if (lane_advance(&l, s.shape()))
                 event_post(&s.place(0)->room);
     }
-    void after() { RL_ASSERT(!lost(&s.place(0)->room)); }
+    void after()
+    {
+        RL_ASSERT(!lost(&s.place(0)->room));
+    }
 };
 
 /* A batch needs the whole lane, whose last message is taken off a threshold: lane_rest wakes. */
 struct waiting_all : base<waiting_all, 2> {
-    void before() { s.set(4, 4, 5); }
+    void before()
+    {
+        s.set(4, 4, 5);
+    }
     void thread(unsigned who)
     {
         if (who == 0)
@@ -406,12 +452,18 @@ struct waiting_all : base<waiting_all, 2> {
         if (wake)
             event_post(&s.place(0)->room);
     }
-    void after() { RL_ASSERT(!lost(&s.place(0)->room)); }
+    void after()
+    {
+        RL_ASSERT(!lost(&s.place(0)->room));
+    }
 };
 
 /* The receiver falls asleep while a message comes; the lane watched before, or not. */
 template <typename scenario, bool lanes_idle> struct not_empty_base : base<scenario, 2> {
-    void before() { this->s.set(4, 0, 0, lanes_idle); }
+    void before()
+    {
+        this->s.set(4, 0, 0, lanes_idle);
+    }
     void thread(unsigned who)
     {
         if (who == 0)
@@ -419,15 +471,23 @@ template <typename scenario, bool lanes_idle> struct not_empty_base : base<scena
         else
             this->until_asleep([this] { sleep_for_message(this->s.rx, INT64_MAX); });
     }
-    void after() { RL_ASSERT(!this->lost(&this->s.control.not_empty)); }
+    void after()
+    {
+        RL_ASSERT(!this->lost(&this->s.control.not_empty));
+    }
 };
-struct not_empty : not_empty_base<not_empty, true> {};
-struct not_empty_watched : not_empty_base<not_empty_watched, false> {};
+struct not_empty : not_empty_base<not_empty, true> {
+};
+struct not_empty_watched : not_empty_base<not_empty_watched, false> {
+};
 
-/* Two ring, and the receiver sleeps twice: who finds the flag taken down leaves the wake-up to the other; and no bit
-   is left behind that the words do not tell of. */
+/* Two ring, and the receiver sleeps twice: who finds the flag taken down leaves the wake-up to the other; and
+   no bit is left behind that the words do not tell of. */
 struct two_ring : base<two_ring, 3> {
-    void before() { s.set(4, 0, 0, true); }
+    void before()
+    {
+        s.set(4, 0, 0, true);
+    }
     void thread(unsigned who)
     {
         if (who < 2)
@@ -454,12 +514,13 @@ struct two_ring : base<two_ring, 3> {
 };
 
 /*
- * Two races that Relacy cannot show, because it lets each word change in the order in which it runs the threads:
- * that a change which nothing orders after another's is overwritten by it. So what must be ordered stands here
- * as a plain variable, written before the first change and read before the second one.
+ * Two races that Relacy cannot show, because it lets each word change in the order in which it runs the
+ * threads: that a change which nothing orders after another's is overwritten by it. So what must be ordered
+ * stands here as a plain variable, written before the first change and read before the second one.
  */
 
-/* Who takes the flag posts after the sleeper had cleared `posts` for that raise; else the post may be lost. */
+/* Who takes the flag posts after the sleeper had cleared `posts` for that raise; else the post may be lost.
+ */
 template <typename scenario, bool by_receiver> struct cleared_base : base<scenario, 2> {
     rl::var<uint32_t> cleared[2];
     unsigned raises = 0;
@@ -473,7 +534,10 @@ template <typename scenario, bool by_receiver> struct cleared_base : base<scenar
         self = static_cast<scenario *>(this);
         took_flag = [] { self->look(); };
     }
-    void look() { RL_ASSERT(cleared[raises - 1]($) == 1); }
+    void look()
+    {
+        RL_ASSERT(cleared[raises - 1]($) == 1);
+    }
     void thread(unsigned who)
     {
         struct shm_event *event = &this->s.place(0)->room;
@@ -494,8 +558,10 @@ template <typename scenario, bool by_receiver> struct cleared_base : base<scenar
     }
 };
 template <typename scenario, bool by_receiver> scenario *cleared_base<scenario, by_receiver>::self;
-struct cleared : cleared_base<cleared, false> {};
-struct cleared_by_receiver : cleared_base<cleared_by_receiver, true> {};
+struct cleared : cleared_base<cleared, false> {
+};
+struct cleared_by_receiver : cleared_base<cleared_by_receiver, true> {
+};
 
 /* Who takes a word's bit takes its lanes' bits after they were set; else one may be left behind, untold. */
 struct bits : base<bits, 3> {
@@ -520,18 +586,24 @@ struct bits : base<bits, 3> {
 
 /* A receiver closes while a sender falls asleep on a full lane. */
 struct closes : base<closes, 2> {
-    void before() { s.set(4, 0, 4); }
+    void before()
+    {
+        s.set(4, 0, 4);
+    }
     void thread(unsigned who)
     {
         if (who == 1)
             return close_receiver_place(&s.channel);
         this->until_asleep([this] { RL_ASSERT(sleep_until(s.tx[0], 1, INT64_MAX) == -EPIPE); });
     }
-    void after() { RL_ASSERT(!lost(&s.place(0)->room)); }
+    void after()
+    {
+        RL_ASSERT(!lost(&s.place(0)->room));
+    }
 };
 
-/* One queue: sender 0's send has returned before sender 1's begins, so it is received first, and its ticket is
-   smaller. In one thread, or handed on from one to another; lane 0 watched, or not. */
+/* One queue: sender 0's send has returned before sender 1's begins, so it is received first, and its ticket
+   is smaller. In one thread, or handed on from one to another; lane 0 watched, or not. */
 template <typename scenario, int threads, bool lane_0_idle> struct queue_base : base<scenario, threads> {
     word<uint32_t> returned;
     void before()
@@ -569,16 +641,23 @@ template <typename scenario, int threads, bool lane_0_idle> struct queue_base : 
         }
     }
 };
-struct queue : queue_base<queue, 2, false> {};
-struct queue_idle : queue_base<queue_idle, 2, true> {};
-struct handed : queue_base<handed, 3, false> {};
-struct handed_idle : queue_base<handed_idle, 3, true> {};
+struct queue : queue_base<queue, 2, false> {
+};
+struct queue_idle : queue_base<queue_idle, 2, true> {
+};
+struct handed : queue_base<handed, 3, false> {
+};
+struct handed_idle : queue_base<handed_idle, 3, true> {
+};
 
-/* Everything: two senders, a receiver, lanes that fill, sleeps that end with a post. Each message once, in its
-   sender's order; who sleeps for ever shows as a livelock. */
+/* Everything: two senders, a receiver, lanes that fill, sleeps that end with a post. Each message once, in
+   its sender's order; who sleeps for ever shows as a livelock. */
 struct whole : base<whole, 3> {
     static const uint64_t messages = 4;
-    void before() { s.set(2); }
+    void before()
+    {
+        s.set(2);
+    }
     void thread(unsigned who)
     {
         if (who < 2) {
@@ -598,13 +677,10 @@ struct whole : base<whole, 3> {
 
 /* ------------------------------------------------------------------------------------------------ main */
 
-static const char *explain(rl::test_result_e result)
-{
-    return rl::test_result_str(result);
-}
-
-/* iterations 0: every interleaving and every value a load may return. Else so many by chance (the same each time). */
-template <typename scenario, template <rl::thread_id_t> class scheduler> static int run(unsigned long iterations)
+/* iterations 0: every interleaving and every value a load may return. Else so many by chance (the same each
+ * time). */
+template <typename scenario, template <rl::thread_id_t> class scheduler>
+static int run(unsigned long iterations)
 {
     rl::test_params params;
     std::ostringstream silent;
@@ -618,9 +694,9 @@ template <typename scenario, template <rl::thread_id_t> class scheduler> static 
     if (!verbose)
         params.output_stream = &silent;
     rl::test_result_e result =
-        rl::run_test<scenario, scheduler<scenario::params::thread_count> >(params, state, false);
+        rl::run_test<scenario, scheduler<scenario::params::thread_count>>(params, state, false);
     if (result != rl::test_result_success) {
-        printf("caught: %s\n", explain(result));
+        printf("caught: %s\n", rl::test_result_str(result));
         return 1;
     }
     printf("passed %llu\n", (unsigned long long)params.stop_iteration);

@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: MIT
 # Memory order under Relacy, a verifier for the C11 model: tests/order/run.sh BUILD_DIR
 #
-# Our code (generate.awk turns it into C++) runs through the scenarios of order.cc; then each ordered access of it is
-# weakened in turn, and the scenario named for it has to report that. What survives is in the table too, with the
-# reason why; an access that the table does not know fails.
+# Our code (generate.awk turns it into C++) runs through the scenarios of order.cc. Then each ordered access of
+# it is weakened, one at a time, and the scenario named for it has to report that. What survives is in the table
+# too, with the reason why; that two of those might be weakened together is not said. An access that the table does
+# not tell of fails.
 #
-# What Relacy can say. Threads run one after the other, switching at each atomic access; a load returns the newest value
-# or an older one that happens-before and coherence permit. A seq_cst load returns nothing older than the newest seq_cst
-# store, and that is all that seq_cst adds to acquire and release: their one order is the order of the run, as in
-# C11 (C++20 allows a little more when seq_cst and weaker accesses of one word are mixed). As it comes it keeps three values of
-# a word, and searching in full returns the two newest: our copy keeps eight, and returns any. Not modelled: stores that
-# take effect after later ones, so a word's changes are in the order of the run, and no load sees the future. What
-# depends on that is asked otherwise (scenarios cleared and bits). Two threads are searched in full, three by chance, the same
-# each time.
-# Not here: attaching and takeover (members.c), which a mutex and the kernel's locks order.
+# What Relacy can say. Threads run one after the other, switching at each atomic access; a load returns the newest
+# value, or an older one that happens-before and coherence permit. A seq_cst load returns nothing older than the
+# newest seq_cst store; that is all that seq_cst adds, and its one order is the order of the run, as in C11 (C++20
+# permits a little more where seq_cst and weaker accesses are mixed). As it comes it keeps three values of a word,
+# and a full search returns one of the two newest; our copy keeps eight, and returns any.
+# Not modelled: a store that takes effect after a later one (each word changes in the order of the run), and a load
+# that sees the future. Where we depend on the first, it is asked otherwise: scenarios cleared and bits.
+# Two threads are searched in full (bits too), three by chance, the same each time.
+# Not here: attaching and takeover (members.c), which a mutex and the kernel's locks order; and a future owner's or a
+# damaged region's accesses.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/order
