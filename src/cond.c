@@ -48,7 +48,8 @@ void event_init(struct shm_event *event)
 
 void event_raise(struct shm_event *event)
 {
-    /* Posts that came after their sleeper had found what it waited for. */
+    /* Posts that came after their sleeper had found what it waited for. Published by the raise: who takes the
+       flag down acquires it, so that its post cannot come before this and be lost. */
     atomic_store_explicit(&event->posts, 0, memory_order_relaxed);
     atomic_store_explicit(&event->waiting, 1, memory_order_seq_cst);
 }

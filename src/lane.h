@@ -109,7 +109,7 @@ static inline bool lane_publish(struct lane_writer *w, uint64_t n)
     atomic_store_explicit(&w->place->tail, w->tail, memory_order_seq_cst);
     if (atomic_load_explicit(&w->place->idle, memory_order_seq_cst) == 0)
         return false;
-    /* Who takes the flag down rings. Acquire-release: the receiver that raises it again sees our tail. */
+    /* Who takes the flag down rings. Only that: the order is the pair above's. */
     return atomic_exchange_explicit(&w->place->idle, 0, memory_order_acq_rel) != 0;
 }
 
@@ -159,7 +159,8 @@ static inline uint32_t lane_length(const struct lane_shape *shape, struct shm_sl
     return length < shape->message_size ? length : shape->message_size;
 }
 
-/* A sender sleeps for room in this lane, and it is for us to wake it. Call after an SC store to head. */
+/* A sender sleeps for room in this lane, and it is for us to wake it. Call after an SC store to head.
+   The exchange acquires the sender's event_raise, so that our post comes after its clearing of posts. */
 static inline bool lane_take_waiting(const struct lane_reader *l)
 {
     return atomic_load_explicit(&l->place->room.waiting, memory_order_seq_cst) != 0 &&

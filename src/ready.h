@@ -3,9 +3,10 @@
  * The ready words: which lanes were filled while the receiver did not watch them. A bit a lane, and a
  * word with a bit for each word that has any. Plain memory; knows layout.h alone.
  *
- * All are sequentially consistent: the sender's set comes before its load of the receiver's `waiting`,
- * the receiver's raise of `waiting` before its ready_any (see cond.h). And set is a release, take an
- * acquire: who finds the bit finds the messages.
+ * ready_words carries the order: the sender's set comes before its load of the receiver's `waiting`, the
+ * receiver's raise of `waiting` before its ready_any (see cond.h), all sequentially consistent; and who takes
+ * a word's bit sees the bit that was set before it. The bits in ready[] need no order of their own; a tail
+ * that the receiver does not see yet it sees at the next look, or at the latest in lane_rest.
  */
 #ifndef SHMCHAN_READY_H
 #define SHMCHAN_READY_H
