@@ -181,7 +181,7 @@ uninstall:
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 format:
-	clang-format -i $(wildcard include/*.h src/*.[ch] tests/*.[ch] tools/*.[ch] examples/*.c)
+	clang-format -i $(wildcard include/*.h src/*.[ch] tests/*.[ch] tools/*.[ch] examples/*.[ch] fuzz/*.[ch] tests/torture/*.[ch])
 
 clean:
 	rm -rf $(BUILD)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "descriptor.h"
-#include <unistd.h>
 
 int liveness_open(int fd)
 {
@@ -16,14 +15,7 @@ int liveness_open(int fd)
     do
         lock_fd = open(path, O_RDWR | O_CLOEXEC);
     while (lock_fd < 0 && errno == EINTR);
-    if (lock_fd < 0)
-        return -errno;
-    if (lock_fd > STDERR_FILENO)
-        return lock_fd;
-    int lifted = fcntl(lock_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int r = lifted < 0 ? -errno : lifted;
-    close(lock_fd);
-    return r;
+    return descriptor_lift(lock_fd);
 }
 
 static int set_lock(int lock_fd, short type, int64_t byte, int64_t count)

@@ -34,6 +34,7 @@ static const struct {
     {ENFILE, "the system has no descriptors left: see fs.file-max"},
     {ENOENT,
      "no channel of this name (create it, or wait for who does), or /proc or /dev/shm is not mounted"},
+    {ENOLCK, "the kernel has no memory for another file lock: free some memory, then try again"},
     {ENOMEM, "out of memory or address space: use a smaller capacity, message size or max_senders, or raise "
              "RLIMIT_AS (ulimit -v)"},
     {ENOSPC, "no room in /dev/shm, or in the memory limit of this container: nothing was changed; enlarge it "

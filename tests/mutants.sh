@@ -23,11 +23,11 @@ prepare() { # DIR
 build_and_run() {
     local dir=$1 program=$2
     shift 2
-    local flags=(CFLAGS=-O2)
-    [ "${program#tsan:}" != "$program" ] && flags=("CFLAGS=-O1 -g -fsanitize=thread")
-    program=tests/${program#tsan:}
-    make -C "$dir" BUILD=b "${flags[@]}" "b/$program" >"$dir/build.log" 2>&1 || return 100
-    (cd "$dir" && SHMCHAN_TEST_SCALE=${SCALE:-100} timeout -k 5 "$TIMEOUT" "b/$program" "$@" >run.log 2>&1)
+    local flags=CFLAGS=-O2 into=plain
+    [ "${program#tsan:}" != "$program" ] && flags="CFLAGS=-O1 -g -fsanitize=thread" into=tsan
+    program=$into/tests/${program#tsan:}
+    make -C "$dir" BUILD=$into "$flags" "$program" >"$dir/build.log" 2>&1 || return 100
+    (cd "$dir" && SHMCHAN_TEST_SCALE=${SCALE:-100} timeout -k 5 "$TIMEOUT" "$program" "$@" >run.log 2>&1)
 }
 
 wanted() {
