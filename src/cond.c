@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cond.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -36,6 +35,8 @@ int64_t deadline_after_ms(int timeout_ms)
 {
     if (timeout_ms < 0)
         return INT64_MAX;
+    if (timeout_ms == 0)
+        return NOW;
     return clock_now_ns() + (int64_t)timeout_ms * 1000000;
 }
 

@@ -24,7 +24,8 @@
 int64_t clock_now_ns(void);    /* CLOCK_MONOTONIC */
 int64_t clock_coarse_ns(void); /* the same, to a few ms, in a few ns */
 
-/* When a call that may take timeout_ms must be back. INT64_MAX: never. */
+/* When a call that may take timeout_ms must be back. INT64_MAX: never; NOW: it must not wait. */
+#define NOW INT64_MIN
 int64_t deadline_after_ms(int timeout_ms);
 
 void event_init(struct shm_event *event);

@@ -232,8 +232,15 @@ int shmchan_list(int (*visit)(const char *name, void *user), void *user)
     if (!dir)
         return errno == ENOENT ? 0 : -errno;
     int r = 0;
-    for (struct dirent *entry; r == 0 && (entry = readdir(dir));)
+    while (r == 0) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            r = -errno;
+            break;
+        }
         r = visit_entry(entry->d_name, visit, user);
+    }
     closedir(dir);
     return r;
 }

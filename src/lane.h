@@ -100,7 +100,7 @@ static inline void lane_stamp(struct shm_slot *slot, uint64_t ticket, uint32_t l
 }
 
 /* Publish the next n slots, which are written. True: nobody watches this lane, and it is for us to tell
-   the receiver (ready_ring). */
+   the receiver (members_ring). */
 static inline bool lane_publish(struct lane_writer *w, uint64_t n)
 {
     w->tail += n;

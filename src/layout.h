@@ -123,7 +123,7 @@ struct shm_control {
     alignas(SHM_LINE) struct shm_event not_empty; /* the receiver sleeps, senders wake */
     struct shm_owner receiver;
 
-    /* Cold: attach and takeover. All but the mutex are written with it held. */
+    /* Cold: attach and takeover. Written with the mutex held, unless said. */
     alignas(SHM_LINE) union {
         pthread_mutex_t mutex;
         char mutex_room[64];

@@ -14,11 +14,14 @@
 #include "ready.h"
 
 /*
- * The channels of this process. The lock is held for short steps only, never while waiting for the
- * region's mutex, and across fork, so that the child finds every lock descriptor in the list.
+ * The channels of this process. The lock is never held while waiting for the region's mutex; it is held
+ * across fork, so that the child finds every lock descriptor in the list.
  */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct channel *registry;
+
+/* Without them a forked child would go on in its parent's lane; then there are no channels. */
+static int fork_handlers_error;
 
 static void registry_begin(void)
 {
@@ -69,11 +72,11 @@ static void unlink_if_last(const struct channel *c)
 
 /* ------------------------------------------------------------------------------------------- channels */
 
-static void watch_forks(void);
-
 /* With the registry locked. */
 static int channel_add(struct segment *segment, const struct segment_path *path, struct channel **ret_channel)
 {
+    if (fork_handlers_error)
+        return fork_handlers_error;
     struct channel *c = calloc(1, sizeof *c);
     if (!c)
         return -ENOMEM;
@@ -113,16 +116,15 @@ int channel_make(const struct segment_path *path, const struct shmchan_options *
     int r = geometry_make(opts, &geometry);
     if (r < 0)
         return r;
-    watch_forks();
-    registry_begin();
     struct segment segment;
     r = segment_make(opts, &geometry, path == NULL, &segment);
-    if (r == 0) {
-        r = channel_add(&segment, path, ret_channel);
-        if (r < 0)
-            segment_close(&segment);
-    }
+    if (r < 0)
+        return r;
+    registry_begin();
+    r = channel_add(&segment, path, ret_channel);
     registry_end();
+    if (r < 0)
+        segment_close(&segment);
     return r;
 }
 
@@ -158,18 +160,10 @@ static int open_locked(const struct segment_path *path, const struct shmchan_opt
 int channel_open(const struct segment_path *path, const struct shmchan_options *opts,
                  struct channel **ret_channel)
 {
-    watch_forks();
     registry_begin();
     int r = open_locked(path, opts, ret_channel);
     registry_end();
     return r;
-}
-
-void channel_use(struct channel *c)
-{
-    registry_begin();
-    c->users++;
-    registry_end();
 }
 
 void channel_leave(struct channel *c)
@@ -235,6 +229,7 @@ static void count_death(struct shm_control *control, struct shm_place *p)
     atomic_fetch_add_explicit(&control->reservations_lost,
                               atomic_load_explicit(&p->reserved, memory_order_relaxed) != 0,
                               memory_order_relaxed);
+    atomic_store_explicit(&p->owner.occupied, 0, memory_order_relaxed); /* counted, whatever becomes of us */
 }
 
 /* With the mutex held. 0, -EAGAIN: held or not drained, or -errno. Asked through the descriptor without locks
@@ -298,12 +293,11 @@ static int take_sender_place(const struct channel *c, struct member *m)
     if (r < 0)
         return r;
     r = take_any(c, &m->place);
-    if (r == 0)
-        settle(&control->places[m->place]);
     mutex_unlock(control);
     if (r < 0)
         return r;
-    /* Without the mutex: a large lane takes its time, and the place is ours. */
+    /* Without the mutex: the place is ours, and this takes its time. */
+    settle(&control->places[m->place]);
     r = segment_back_lane(&c->segment, m->place);
     if (r == 0)
         m->slots = segment_map_lane(&c->segment, m->place, true, &r);
@@ -460,14 +454,17 @@ static void after_fork_in_parent(void)
     registry_end();
 }
 
-static void adopt(struct channel *c, struct member *m)
+/* Once the region's mutex is not to be had, no other member waits for it. */
+static void adopt(struct channel *c, struct member *m, int *stuck)
 {
     if (m->is_receiver) {
         m->error = -EPERM;
     } else if (m->error == 0) {
         segment_unmap_lane(&c->segment, m->slots);
         m->slots = NULL;
-        m->error = c->lock_fd < 0 ? c->lock_fd : join_sender(c, m);
+        m->error = c->lock_fd < 0 ? c->lock_fd : *stuck ? *stuck : join_sender(c, m);
+        if (m->error == -EDEADLK)
+            *stuck = m->error;
     }
     m->after_fork(m);
 }
@@ -478,8 +475,9 @@ static void adopt_channel(struct channel *c)
     c->lock_fd = c->bridge_fd;
     c->bridge_fd = -1;
     c->users = 0; /* other threads' calls are not here */
+    int stuck = 0;
     for (struct member *m = c->members; m; m = m->next) {
-        adopt(c, m);
+        adopt(c, m, &stuck);
         c->users++;
     }
     if (c->lock_fd >= 0)
@@ -499,13 +497,10 @@ static void after_fork_in_child(void)
     }
 }
 
-static void register_handlers(void)
+/* When the library is loaded: prepare handlers run newest first, so that a program whose own fork handler
+   takes a lock which it also holds around our calls has registered it later, takes it earlier, and cannot
+   deadlock with us. */
+__attribute__((constructor)) static void register_handlers(void)
 {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
-static void watch_forks(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, register_handlers);
+    fork_handlers_error = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

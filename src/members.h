@@ -44,7 +44,6 @@ int channel_make(const struct segment_path *path, const struct shmchan_options *
                  struct channel **ret_channel);
 int channel_open(const struct segment_path *path, const struct shmchan_options *opts,
                  struct channel **ret_channel);
-void channel_use(struct channel *channel);
 void channel_leave(struct channel *channel);
 
 /* Take a place. The member then uses the channel, whose user the caller remains too. */
@@ -54,8 +53,7 @@ int members_join_receiver(struct channel *channel, struct member *member);
 /* Give the place up; nothing blocks. Takes the member's use of the channel with it. */
 void members_leave(struct member *member);
 
-/* Does a living process hold the receiver's place, any sender's (forking ones included), this sender's? 1, 0,
- * -errno. */
+/* Does a living process hold the receiver's place, any sender's (forking ones included)? 1, 0, -errno. */
 int members_receiver_held(const struct channel *channel);
 int members_senders_held(const struct channel *channel);
 

@@ -135,12 +135,12 @@ static bool look_at(struct merge *m, uint32_t place)
     l->earlier = l->later;
     if (tail == l->later)
         return was_visible;
-    /* Behind the head: past 2^64, where head <= earlier <= later would hold no more. */
+    /* tail < head: the count has wrapped at 2^64, and the comparisons below would be wrong. */
     if (tail < l->head || tail - l->head > m->shape.mask + 1 ||
         (was_visible && tail - l->head < l->later - l->head)) {
         if (!was_visible)
             resynchronise(m, l, tail);
-        return true; /* else: after what is visible was taken; tail is looked at again then */
+        return true; /* else what is visible is taken first, and the tail judged when none is left */
     }
     if (!l->slots && !(l->slots = m->hooks.map(m->hooks.context, place, &m->error)))
         return true;
@@ -202,7 +202,8 @@ static void advance_ordered(struct merge *m, struct lane_reader *l)
         l->ticket = lane_ticket(l, &m->shape);
     else
         m->pending[0] = m->pending[--m->pending_count];
-    sift_down(m, 0);
+    if (m->pending_count > 1)
+        sift_down(m, 0);
 }
 
 static void next_turn(struct merge *m)

@@ -4,10 +4,11 @@
  *
  * A look loads the tails of all watched lanes, after the lanes that rang were added to these. Of all messages
  * visible in the later of two looks, the one with the smallest ticket is next, provided that the earlier look
- * had seen it already; otherwise look again. Why: a message whose send had returned before the send of one
- * that the earlier look saw had been published (and its lane had rung) by then, so the later look sees it,
- * and its ticket is smaller. Needed for it: the acquire in lane_tail, and that no load of the later look
- * begins before the earlier look has ended.
+ * had seen it already; otherwise look again.
+ * Why: let the earlier look have seen M, and P's send have returned before M's began. Then P was published,
+ * and had rung, before the earlier look loaded M's tail; so the later look sees P, and P's ticket is smaller.
+ * Needed for it: the acquire in lane_tail, and that no load of the later look begins before the earlier has
+ * ended.
  *
  * A lane that stays empty is let go (lane_rest) until its sender rings. The ring comes before the send
  * returns, so a lane that is not watched has no message whose send has returned, but for one: its sender died

@@ -12,17 +12,25 @@
 #define LEAVING_PATIENCE_NS INT64_C(5000000000)
 
 /* Which half the caller wants. */
-typedef int half_maker(struct channel *channel, void *ret_half);
+typedef int half_maker(struct channel *channel, void **ret_half);
 typedef void half_dropper(void *half);
 
-static int make_sender(struct channel *channel, void *ret_half)
+static int make_sender(struct channel *channel, void **ret_half)
 {
-    return sender_make(channel, ret_half);
+    shmchan_sender *tx;
+    int r = sender_make(channel, &tx);
+    if (r == 0)
+        *ret_half = tx;
+    return r;
 }
 
-static int make_receiver(struct channel *channel, void *ret_half)
+static int make_receiver(struct channel *channel, void **ret_half)
 {
-    return receiver_make(channel, ret_half);
+    shmchan_receiver *rx;
+    int r = receiver_make(channel, &rx);
+    if (r == 0)
+        *ret_half = rx;
+    return r;
 }
 
 /* The half is made, its place taken and its lane backed, before the name appears: who opens it finds it in
@@ -34,8 +42,6 @@ static int create(const char *name, const struct shmchan_options *opts, half_mak
     struct shmchan_options own;
     struct channel *channel;
     void *half;
-    if (!ret_half)
-        return -EINVAL;
     int r = segment_path(name, &path);
     if (r == 0)
         r = options_read(opts, &own);
@@ -102,8 +108,6 @@ static int open_existing(const char *name, const struct shmchan_options *opts, h
 {
     struct segment_path path;
     struct shmchan_options own = {0};
-    if (!ret_half)
-        return -EINVAL;
     int r = segment_path(name, &path);
     if (r == 0 && opts)
         r = options_read(opts, &own);
@@ -121,22 +125,38 @@ static int open_existing(const char *name, const struct shmchan_options *opts, h
 
 int shmchan_receiver_create(const char *name, const struct shmchan_options *opts, shmchan_receiver **ret_rx)
 {
-    return create(name, opts, make_receiver, drop_receiver, (void **)ret_rx);
+    void *half;
+    int r = ret_rx ? create(name, opts, make_receiver, drop_receiver, &half) : -EINVAL;
+    if (r == 0)
+        *ret_rx = half;
+    return r;
 }
 
 int shmchan_receiver_open(const char *name, const struct shmchan_options *opts, shmchan_receiver **ret_rx)
 {
-    return open_existing(name, opts, make_receiver, drop_receiver, (void **)ret_rx);
+    void *half;
+    int r = ret_rx ? open_existing(name, opts, make_receiver, drop_receiver, &half) : -EINVAL;
+    if (r == 0)
+        *ret_rx = half;
+    return r;
 }
 
 int shmchan_sender_create(const char *name, const struct shmchan_options *opts, shmchan_sender **ret_tx)
 {
-    return create(name, opts, make_sender, drop_sender, (void **)ret_tx);
+    void *half;
+    int r = ret_tx ? create(name, opts, make_sender, drop_sender, &half) : -EINVAL;
+    if (r == 0)
+        *ret_tx = half;
+    return r;
 }
 
 int shmchan_sender_open(const char *name, const struct shmchan_options *opts, shmchan_sender **ret_tx)
 {
-    return open_existing(name, opts, make_sender, drop_sender, (void **)ret_tx);
+    void *half;
+    int r = ret_tx ? open_existing(name, opts, make_sender, drop_sender, &half) : -EINVAL;
+    if (r == 0)
+        *ret_tx = half;
+    return r;
 }
 
 int shmchan_pair(const struct shmchan_options *opts, shmchan_sender **ret_tx, shmchan_receiver **ret_rx)

@@ -59,7 +59,8 @@ int receiver_make(struct channel *channel, shmchan_receiver **ret_rx)
     if (!rx)
         return -ENOMEM;
     rx->member.after_fork = after_fork;
-    /* Memory first: who takes the place and gives it up again has been a receiver that closed. */
+    /* Allocate first: taking the place and giving it up again would tell senders that a receiver has closed.
+     */
     int r = merge_alloc(&rx->merge, channel->segment.geometry.max_senders);
     if (r == 0)
         r = members_join_receiver(channel, &rx->member);
@@ -106,8 +107,11 @@ static struct lane_reader *next_visible(shmchan_receiver *rx, int *ret_error)
 {
     /* What recv_many found after its last message comes first. */
     struct lane_reader *lane = rx->merge.error ? NULL : merge_next(&rx->merge);
-    *ret_error = rx->merge.error;
-    rx->merge.error = 0;
+    *ret_error = 0;
+    if (!lane) {
+        *ret_error = rx->merge.error;
+        rx->merge.error = 0;
+    }
     return lane;
 }
 
@@ -178,6 +182,9 @@ static int sleep_until(shmchan_receiver *rx, int64_t deadline_ns, struct lane_re
         /* Also when the time is over: it may have been the full look that found one. */
         r = look_again(rx, ret_lane);
     } while (r == -ETIMEDOUT && clock_now_ns() < deadline_ns);
+    /* The last slice may have ended by another's ring. */
+    if (r == -ETIMEDOUT && merge_sweep(&rx->merge))
+        r = look_again(rx, ret_lane);
     return r;
 }
 

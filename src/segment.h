@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The region as a file: make, name, open, check, back with memory, map, unlink. Only this module maps.
- * Knows geometry and layout.
+ * Knows geometry, layout, mutex, cond, descriptor.
  *
  * A region gets its name only when it is complete: it is made without one (O_TMPFILE, or a memfd), filled,
  * then linked. So nobody opens a half-made one, and who is killed while making one leaves nothing behind.

@@ -146,11 +146,25 @@ static void count(_Atomic uint64_t *counter)
                           memory_order_relaxed);
 }
 
+static void ring(shmchan_sender *tx)
+{
+    if (members_ring(tx->member.channel, tx->member.place))
+        count(&tx->lane.place->owner.wakeups);
+}
+
+static inline void publish(shmchan_sender *tx, uint64_t n)
+{
+    if (lane_publish(&tx->lane, n))
+        ring(tx);
+}
+
 /* Is there room for `need`? 1, 0, -EBADMSG. */
 static int look_for_room(shmchan_sender *tx, uint64_t need)
 {
-    if (!lane_look_for_room(&tx->lane))
+    if (!lane_look_for_room(&tx->lane)) {
+        publish(tx, 0); /* the receiver may have followed a forged tail: tell it the true one */
         return -EBADMSG;
+    }
     return lane_room(&tx->lane) >= need;
 }
 
@@ -185,38 +199,26 @@ static int sleep_until(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
 }
 
 /* 0: there is room. -ETIMEDOUT, -EPIPE, -EBADMSG. */
-static int wait_for_room(shmchan_sender *tx, uint64_t need, int timeout_ms)
+static int wait_for_room(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
 {
     int r = look_for_room(tx, need);
     if (r != 0)
         return r < 0 ? r : 0;
     count(&tx->lane.place->full);
-    if (timeout_ms == 0) {
-        r = ask_for_receiver(tx);
+    if (deadline_ns == NOW) {
+        r = look_now_and_then(tx);
         return r < 0 ? r : -ETIMEDOUT;
     }
     struct backoff backoff = {0};
     while (r == 0 && backoff_wait(&backoff))
         r = look_for_room(tx, need);
     if (r == 0)
-        r = sleep_until(tx, need, deadline_after_ms(timeout_ms));
+        r = sleep_until(tx, need, deadline_ns);
     return r > 0 ? 0 : r < 0 ? r : -ETIMEDOUT;
 }
 
 /* -------------------------------------------------------------------------------------------------- sending
  */
-
-static void ring(shmchan_sender *tx)
-{
-    if (members_ring(tx->member.channel, tx->member.place))
-        count(&tx->lane.place->owner.wakeups);
-}
-
-static inline void publish(shmchan_sender *tx, uint64_t n)
-{
-    if (lane_publish(&tx->lane, n))
-        ring(tx);
-}
 
 /* One for all messages of a batch. */
 static inline uint64_t take_ticket(shmchan_sender *tx)
@@ -253,7 +255,7 @@ static inline int begin_send(shmchan_sender *tx, int timeout_ms)
     if (r == 0)
         r = check_receiver(tx);
     if (r == 0 && lane_room(&tx->lane) == 0)
-        r = wait_for_room(tx, 1, timeout_ms);
+        r = wait_for_room(tx, 1, deadline_after_ms(timeout_ms));
     return r;
 }
 
@@ -304,15 +306,12 @@ static void send_whole(shmchan_sender *tx, const char *messages, uint64_t n)
     publish(tx, n);
 }
 
-/* Send the next step of a batch: as many as the lane holds, or what fits when the time is over. How many, or
- * -errno. */
-static ssize_t send_step(shmchan_sender *tx, const char *messages, size_t count, int timeout_ms)
+/* Send the next step of a batch: n messages, or what fits when the time is over. How many, or -errno. */
+static ssize_t send_step(shmchan_sender *tx, const char *messages, uint64_t n, int64_t deadline_ns)
 {
-    uint64_t capacity = tx->lane.shape.mask + 1;
-    uint64_t n = count < capacity ? count : capacity;
     int r = check_receiver(tx);
     if (r == 0 && lane_room(&tx->lane) < n)
-        r = wait_for_room(tx, n, timeout_ms);
+        r = wait_for_room(tx, n, deadline_ns);
     if (r == -ETIMEDOUT && lane_room(&tx->lane) > 0) {
         n = lane_room(&tx->lane);
         r = 0;
@@ -323,14 +322,6 @@ static ssize_t send_step(shmchan_sender *tx, const char *messages, size_t count,
     return (ssize_t)n;
 }
 
-static int left_ms(int64_t deadline_ns)
-{
-    if (deadline_ns == INT64_MAX)
-        return SHMCHAN_FOREVER;
-    int64_t left = (deadline_ns - clock_now_ns() + 999999) / 1000000;
-    return left > INT_MAX ? INT_MAX : left > 0 ? (int)left : 0;
-}
-
 ssize_t shmchan_send_many(shmchan_sender *tx, const void *messages, size_t count, int timeout_ms)
 {
     int r = check_handle(tx);
@@ -338,14 +329,17 @@ ssize_t shmchan_send_many(shmchan_sender *tx, const void *messages, size_t count
         r = -EINVAL;
     if (r < 0 || count == 0)
         return r;
-    int64_t deadline_ns = timeout_ms > 0 ? deadline_after_ms(timeout_ms) : timeout_ms < 0 ? INT64_MAX : 0;
-    size_t sent = 0;
+    int64_t deadline_ns = deadline_after_ms(timeout_ms);
+    size_t capacity = (size_t)tx->lane.shape.mask + 1, sent = 0;
     while (sent < count) {
-        ssize_t n = send_step(tx, (const char *)messages + sent * tx->lane.shape.message_size, count - sent,
-                              timeout_ms == 0 ? 0 : left_ms(deadline_ns));
+        size_t step = count - sent < capacity ? count - sent : capacity;
+        ssize_t n =
+            send_step(tx, (const char *)messages + sent * tx->lane.shape.message_size, step, deadline_ns);
         if (n < 0)
             return sent ? (ssize_t)sent : n;
         sent += (size_t)n;
+        if ((size_t)n < step) /* the time is over: what fitted is sent */
+            break;
     }
     return (ssize_t)sent;
 }
