@@ -416,6 +416,8 @@ static void finish_job(struct collector *c, struct worker *w)
 static void take(struct collector *c, const struct record *record)
 {
     struct worker *w = &c->workers[record->worker];
+    if (w->settled)
+        return; /* its jobs were reported, or given to others */
     const char *directory = w->jobs[0];
     w->records++;
     w->records_of_job++;

@@ -50,14 +50,17 @@
  *   channel does not end before the child does. If no place could be had, the child's handle says
  *   why at each use (-EUSERS, -ENOSPC, ...). A receiver stays the parent's: in the child it only
  *   answers -EPERM and can be closed. vfork(), posix_spawn() and exec() close everything;
- *   raw clone() and _Fork() run no fork handlers and must not use the handles.
+ *   raw clone() and _Fork() run no fork handlers and must not use the handles. fork()
+ *   needs a free descriptor for each channel with senders (-EMFILE), and the right to open the region anew:
+ * after giving up privileges a child may get -EACCES. A fork handler must not call this library.
  * - A region outlives its users until it is unlinked. A killed program unlinks nothing: use
  *   shmchan_unlink(), or open what is there instead of creating it. An anonymous channel
  *   (shmchan_pair) goes with its last user.
  * - Everyone who may write a named region can truncate it and so kill its users (SIGBUS), or garble
  *   its messages. What a peer writes does not make this library read or write outside the region
  *   and your buffers; the one known gap is the libc's own bookkeeping in a robust mutex while a peer attaches
- *   (docs/DESIGN.md, 6). Mode 0600 keeps others out.
+ *   (docs/DESIGN.md, 6). Who may only read it can keep others from joining (by a lock of
+ *   its own). Mode 0600 keeps others out.
  * - Participants may live in different PID namespaces (pids are shown as each sees its own) and
  *   under different users (mode permitting), but must share the libc family and word size
  *   (else -EPROTONOSUPPORT). Needs Linux 3.17 or newer with /proc and, for named channels, /dev/shm.
@@ -100,7 +103,8 @@ enum {
     /* Order per sender only: spares the one word that all senders share. */
     SHMCHAN_UNORDERED = 1u << 1,
     /* Who closes the last half of the channel removes its name, unless messages remain
-       that a receiver may still come for. A killed process removes nothing. */
+       that a receiver may still come for. A killed process removes nothing. Do not also
+       unlink the name and create it anew while the old channel is in use. */
     SHMCHAN_UNLINK_ON_CLOSE = 1u << 2
 };
 
@@ -194,11 +198,11 @@ int shmchan_sender_clone(const shmchan_sender *tx, shmchan_sender **ret_tx);
    sender leaves, as one opens a FIFO for both. Errors as for clone; -EPERM: see fork above. */
 int shmchan_sender_of(const shmchan_receiver *rx, shmchan_sender **ret_tx);
 
-/* Drop. NULL is fine. Never blocks, takes no lock. An uncommitted reservation is aborted. What was sent stays
+/* Drop. NULL is fine. Waits for no other process. An uncommitted reservation is aborted. What was sent stays
    and is received. The receiver learns at once if this was the last sender. */
 void shmchan_sender_close(shmchan_sender *tx);
 
-/* Drop. NULL is fine. Never blocks, takes no lock. Blocked senders return -EPIPE at once (unless the channel
+/* Drop. NULL is fine. Waits for no other process. Blocked senders return -EPIPE at once (unless the channel
    waits for a receiver). Messages not received stay in the region for a successor. */
 void shmchan_receiver_close(shmchan_receiver *rx);
 
@@ -282,7 +286,8 @@ struct shmchan_info {
  * -EAGAIN: try, and it is empty. -ETIMEDOUT: timed, and it stayed empty. -EPERM: the receiver is another
  * process's (fork). -EBADMSG: a lane was damaged by someone; what was in it is given up, and the next call
  * goes on. If this process dies midway, the message stays for a successor, or had been taken: what must
- * survive its receiver is peeked at, dealt with and then released.
+ * survive its receiver is peeked at, dealt with and then released. -ENOMEM, -ENOSPC: a lane cannot be mapped
+ * now; nothing is lost.
  */
 int shmchan_recv(shmchan_receiver *rx, void *ret_message);
 int shmchan_try_recv(shmchan_receiver *rx, void *ret_message);
