@@ -50,7 +50,8 @@
  *   channel does not end before the child does. If no place could be had, the child's handle says
  *   why at each use (-EUSERS, -ENOSPC, ...). A receiver stays the parent's: in the child it only
  *   answers -EPERM and can be closed. vfork(), posix_spawn() and exec() close everything;
- *   raw clone() and _Fork() run no fork handlers and must not use the handles. fork()
+ *   raw clone() and _Fork() run no fork handlers: such a child must not use the
+ *   handles, and while it lives its parent's death is not seen. fork()
  *   needs a free descriptor for each channel with senders (-EMFILE), and the right to open the region anew:
  * after giving up privileges a child may get -EACCES. A fork handler must not call this library.
  * - A region outlives its users until it is unlinked. A killed program unlinks nothing: use
@@ -109,7 +110,7 @@ enum {
 };
 
 /* C++ wants a default for what an initializer leaves out; C has one. */
-#ifdef __cplusplus
+#if defined(__cplusplus) && __cplusplus >= 201402L
 #define SHMCHAN_ELSE(value) = value
 #else
 #define SHMCHAN_ELSE(value)

@@ -454,7 +454,8 @@ static void after_fork_in_parent(void)
     registry_end();
 }
 
-/* Once the region's mutex is not to be had, no other member waits for it. */
+/* What one member was refused, the others do not ask for again: the mutex (5 s each), a place (all places
+ * each). */
 static void adopt(struct channel *c, struct member *m, int *stuck)
 {
     if (m->is_receiver) {
@@ -463,7 +464,7 @@ static void adopt(struct channel *c, struct member *m, int *stuck)
         segment_unmap_lane(&c->segment, m->slots);
         m->slots = NULL;
         m->error = c->lock_fd < 0 ? c->lock_fd : *stuck ? *stuck : join_sender(c, m);
-        if (m->error == -EDEADLK)
+        if (m->error == -EDEADLK || m->error == -EUSERS)
             *stuck = m->error;
     }
     m->after_fork(m);

@@ -72,13 +72,14 @@ static void drop_receiver(void *half)
 }
 
 static int open_once(const struct segment_path *path, const struct shmchan_options *opts, half_maker *make,
-                     half_dropper *drop, void **ret_half)
+                     half_dropper *drop, void **ret_half, ino_t *ret_tried)
 {
     struct channel *channel;
     void *half;
     int r = channel_open(path, opts, &channel);
     if (r < 0)
         return r;
+    *ret_tried = channel->segment.inode;
     bool vanishes = channel->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE;
     r = make(channel, &half);
     /* Whoever was the last to leave may have removed the name since we found it; from now on nobody does. */
@@ -93,12 +94,13 @@ static int open_once(const struct segment_path *path, const struct shmchan_optio
 }
 
 /* No place was free, perhaps because the last one to leave holds them all while it removes the name. */
-static bool somebody_is_leaving(const struct segment_path *path)
+static bool somebody_is_leaving(const struct segment_path *path, ino_t tried)
 {
     struct segment segment;
     if (segment_open(path, false, &segment) < 0)
-        return true; /* has left */
-    bool leaving = (segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) && liveness_all_held(segment.fd) == 1;
+        return true;                         /* has left */
+    bool leaving = segment.inode != tried || /* has left, and another channel has its name */
+                   ((segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) && liveness_all_held(segment.fd) == 1);
     segment_close(&segment);
     return leaving;
 }
@@ -113,13 +115,14 @@ static int open_existing(const char *name, const struct shmchan_options *opts, h
         r = options_read(opts, &own);
     if (r < 0)
         return r;
+    ino_t tried = 0;
     int64_t patience_ns = clock_now_ns() + LEAVING_PATIENCE_NS;
     do {
-        r = open_once(&path, &own, make, drop, ret_half);
+        r = open_once(&path, &own, make, drop, ret_half, &tried);
         if (r != -EBUSY && r != -EUSERS)
             return r;
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    } while (somebody_is_leaving(&path) && clock_now_ns() < patience_ns);
+    } while (somebody_is_leaving(&path, tried) && clock_now_ns() < patience_ns);
     return r;
 }
 

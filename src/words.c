@@ -10,12 +10,14 @@ static const struct {
     const char *text;
 } words[] = {
     {0, "no error"},
-    {EACCES, "permission denied: the channel's mode does not let this user read and write it (options.mode "
-             "when it is created, or chmod)"},
+    {EACCES,
+     "permission denied: to take part a user must be let read and write the channel, to inspect it read it "
+     "(options.mode when it is created, or chmod)"},
     {EAGAIN, "not now: the lane is full (send) or no message waits (receive); try again later, or use a call "
              "that blocks"},
-    {EBADMSG, "not a shmchan channel, or a damaged one: check the name; if nobody uses it, remove it "
-              "(shmchan_unlink) and create it anew"},
+    {EBADMSG,
+     "not a shmchan channel, or a damaged one: check the name; if nobody uses it, remove it from /dev/shm "
+     "and create it anew"},
     {EBUSY,
      "the channel has a living receiver already: a channel has one at a time; shmchan-stat shows its pid"},
     {EDEADLK, "a stopped process has held the channel's mutex for 5 s: shmchan-stat shows its pid; continue "

@@ -176,6 +176,40 @@ static void a_new_owner_finds_nothing_of_the_old_one(void)
     tear_down();
 }
 
+/* What is written in a place is for people: neither gives it away nor keeps it back. */
+static void hints_decide_nothing(void)
+{
+    set_up(1);
+    struct member *m = join(), *other = new_member();
+    atomic_store(&place_of(0)->owner.occupied, 0);
+    atomic_store(&place_of(0)->owner.pid, 0);
+    expect_is(members_join_sender(channel, other), -EUSERS);
+    expect_is(state_of(0), SHMCHAN_PLACE_HELD);
+    leave(m);
+    atomic_store(&place_of(0)->owner.occupied, 1);
+    atomic_store(&place_of(0)->owner.pid, (int32_t)getpid());
+    expect_is(state_of(0), SHMCHAN_PLACE_DEAD);
+    expect_ok(members_join_sender(channel, other));
+    leave(other);
+    tear_down();
+}
+
+static void who_leaves_tells_the_receiver(void)
+{
+    set_up(2);
+    struct shm_control *control = channel->segment.control;
+    join();
+    struct member *m = join();
+    event_raise(&control->not_empty);
+    leave(m);
+    expect_is(atomic_load(&control->not_empty.waiting), 0);
+    expect_is(atomic_load(&control->not_empty.posts), 1);
+    expect_is(atomic_load(&control->ready[0]), 2);
+    expect_is(atomic_load(&control->ready_words), 1);
+    leave(channel->members);
+    tear_down();
+}
+
 static void a_thousand_places(void)
 {
     enum { PLACES = 1000 };
@@ -302,17 +336,53 @@ static void the_receivers_place(void)
     tear_down();
 }
 
+static void a_receiver_that_leaves_wakes_all(void)
+{
+    set_up(3);
+    struct member *receiver = new_member();
+    expect_ok(members_join_receiver(channel, receiver));
+    for (uint32_t i = 0; i < 3; i++)
+        event_raise(&place_of(i)->room);
+    leave(receiver);
+    for (uint32_t i = 0; i < 3; i++) {
+        expect_is(atomic_load(&place_of(i)->room.waiting), 0);
+        expect_is(atomic_load(&place_of(i)->room.posts), 1);
+    }
+    tear_down();
+}
+
+static void a_new_receiver_finds_nothing_of_the_old_one(void)
+{
+    set_up(1);
+    struct shm_event *event = &channel->segment.control->not_empty;
+    reap_killed(spawn("receiver", take_over_and_die, NULL));
+    atomic_store(&event->waiting, 1); /* it died asleep */
+    atomic_store(&event->posts, 1);
+    struct member *m = new_member();
+    expect_ok(members_join_receiver(channel, m));
+    expect_is(atomic_load(&event->waiting), 0);
+    expect_is(atomic_load(&event->posts), 0);
+    leave(m);
+    tear_down();
+}
+
 /* ------------------------------------------------------------------------------------------------------ fork
  */
 
-/* The child stops before the library's own handler runs there: handlers run in the order they were
- * registered. */
+/* The child stops before the library's own handler runs there. Handlers run in the order they were
+   registered, and the library registers its own in a constructor: this one comes before it. */
 static bool stop_in_child;
 
 static void stop_before_adoption(void)
 {
     if (stop_in_child)
         raise(SIGSTOP);
+}
+
+__attribute__((constructor(101))) static void register_first(void)
+{
+    if (pthread_atfork(NULL, NULL, stop_before_adoption) != 0)
+        abort();
 }
 
 static pid_t fork_stopped(void)
@@ -328,31 +398,72 @@ static pid_t fork_stopped(void)
     return pid;
 }
 
-static void prepare_fork(void)
+static void expect_bridged(void)
 {
-    expect_ok(pthread_atfork(NULL, NULL, stop_before_adoption));
-    set_up(4);
+    expect_is(snapshot_now().senders_joined, 1); /* the child has no place yet: it stands where it should */
+    expect_is(state_of(1), SHMCHAN_PLACE_FREE);
+    expect_is(members_senders_held(channel), 1); /* the bridge */
 }
 
 static void the_parent_leaves_before_the_child_has_run(void)
 {
-    prepare_fork();
+    set_up(4);
     struct member *m = join();
     pid_t pid = fork_stopped();
     leave(m);
-    expect_is(members_senders_held(channel), 1); /* the bridge */
     expect_is(state_of(0), SHMCHAN_PLACE_FREE);
+    expect_bridged();
     kill_and_reap(pid);
     expect_is(members_senders_held(channel), 0);
     tear_down();
 }
 
+static void fork_stopped_and_die(void *arg)
+{
+    open_anew();
+    join();
+    atomic_store((_Atomic int *)arg, (int)fork_stopped());
+    raise(SIGKILL);
+}
+
+static void the_parent_is_killed_before_the_child_has_run(void)
+{
+    _Atomic int *grandchild = shared_memory(sizeof *grandchild);
+    set_up(4);
+    reap_killed(spawn("parent", fork_stopped_and_die, grandchild));
+    expect_is(state_of(0), SHMCHAN_PLACE_HELD); /* by what the child inherited and has not closed yet */
+    expect_bridged();
+    kill_and_reap(atomic_load(grandchild));
+    expect_is(state_of(0), SHMCHAN_PLACE_DEAD);
+    expect_is(members_senders_held(channel), 0);
+    tear_down();
+}
+
+/* As a receiver sees it: no end between fork and the child's first step, and the end when it is over. */
+static void no_end_before_the_child_has_run(void)
+{
+    shmchan_sender *tx;
+    shmchan_receiver *rx;
+    uint64_t message = 7;
+    expect_ok(shmchan_pair(&SHMCHAN_OPTIONS(.message_size = sizeof message, .capacity = 4), &tx, &rx));
+    pid_t pid = fork_stopped();
+    expect_ok(shmchan_send(tx, &message));
+    shmchan_sender_close(tx);
+    expect_is(shmchan_recv(rx, &message), 1);
+    expect_is(shmchan_try_recv(rx, &message), -EAGAIN);
+    expect_is(shmchan_recv_timed(rx, &message, 500), -ETIMEDOUT);
+    kill_and_reap(pid);
+    expect_is(shmchan_recv(rx, &message), 0);
+    shmchan_receiver_close(rx);
+}
+
 static void the_child_goes_on_after_the_parent_left(void)
 {
-    prepare_fork();
+    set_up(4);
     struct member *m = join();
     pid_t pid = fork_stopped();
     leave(m);
+    expect_bridged();
     resume(pid);
     finish(pid);
     until(members_senders_held(channel) == 0);
@@ -393,13 +504,20 @@ int main(int argc, char **argv)
         {"a place: free, held, left, drained, free", free_held_left_drained_free},
         {"a dead sender's place is given on when it is drained, and counted once", a_dead_senders_place},
         {"a new owner finds nothing of the old one", a_new_owner_finds_nothing_of_the_old_one},
+        {"hints decide nothing", hints_decide_nothing},
+        {"who leaves tells the receiver", who_leaves_tells_the_receiver},
         {"a thousand places, two descriptors", a_thousand_places},
         {"one place never has two owners", one_place_never_has_two_owners},
         {"the mutex's holder is killed: the next goes on", the_mutexs_holder_is_killed},
         {"the mutex's holder is stopped: -EDEADLK, and named", the_mutexs_holder_is_stopped},
         {"the receiver's place: one at a time, takeover", the_receivers_place},
+        {"a receiver that leaves wakes all", a_receiver_that_leaves_wakes_all},
+        {"a new receiver finds nothing of the old one", a_new_receiver_finds_nothing_of_the_old_one},
         {"the parent leaves before the child has run: a sender is there all the time",
          the_parent_leaves_before_the_child_has_run},
+        {"the parent is killed before the child has run: the same",
+         the_parent_is_killed_before_the_child_has_run},
+        {"no end before the child has run", no_end_before_the_child_has_run},
         {"the child goes on after its parent left", the_child_goes_on_after_the_parent_left},
         {"a child's life does not hide its parent's death", a_childs_life_does_not_hide_its_parents_death},
     };

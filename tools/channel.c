@@ -3,17 +3,47 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
 
+/*
+ * Who may write a region may also truncate it, and then reading it is SIGBUS. Whoever looks at it must not
+ * die of that: the read is given up (with its descriptor and mapping, which is all that is lost).
+ */
+static sigjmp_buf truncated;
+static volatile sig_atomic_t reading;
+
+static void on_sigbus(int signo)
+{
+    if (reading)
+        siglongjmp(truncated, 1);
+    signal(signo, SIG_DFL); /* not ours: let it happen */
+}
+
+static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *places, size_t count)
+{
+    struct sigaction action = {.sa_handler = on_sigbus};
+    sigaction(SIGBUS, &action, NULL);
+    if (sigsetjmp(truncated, 1)) {
+        reading = 0;
+        return -EBADMSG;
+    }
+    reading = 1;
+    ssize_t n = shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+    reading = 0;
+    return n;
+}
+
 /* Reads everything once. */
 static int take(struct channel *channel)
 {
     struct shmchan_sender_state *places = text_must(calloc(SHMCHAN_SENDERS_MAX, sizeof *places));
-    ssize_t n = shmchan_inspect_senders(channel->name, &channel->snapshot, places, SHMCHAN_SENDERS_MAX);
+    ssize_t n = inspect(channel, places, SHMCHAN_SENDERS_MAX);
     if (n < 0) {
         free(places);
         return (int)n;
