@@ -93,7 +93,7 @@ uint32_t shmchan_sender_message_size(const shmchan_sender *tx)
  */
 
 /* 0: there, or to be waited for. Else -EPIPE. A system call, if the receiver did not say that it left. */
-static int ask_for_receiver(shmchan_sender *tx)
+static int question_receiver(shmchan_sender *tx)
 {
     if (tx->waits_for_receiver)
         return 0;
@@ -108,19 +108,24 @@ static int ask_for_receiver(shmchan_sender *tx)
     return held == 0 ? -EPIPE : held < 0 ? held : 0;
 }
 
-static int look_now_and_then(shmchan_sender *tx)
+static int ask_for_receiver(shmchan_sender *tx)
 {
-    tx->until_look = LOOK_EVERY;
-    if (!atomic_load_explicit(&tx->control->receiver_closed, memory_order_relaxed) &&
-        clock_coarse_ns() - tx->last_look_ns < EVENT_SLICE_NS)
-        return 0;
-    int r = ask_for_receiver(tx);
+    int r = question_receiver(tx);
     if (r < 0) {
         /* The next send asks again: -EPIPE stays, unless a receiver comes. */
         tx->until_look = 1;
         tx->last_look_ns = INT64_MIN / 2;
     }
     return r;
+}
+
+static int look_now_and_then(shmchan_sender *tx)
+{
+    tx->until_look = LOOK_EVERY;
+    if (!atomic_load_explicit(&tx->control->receiver_closed, memory_order_relaxed) &&
+        clock_coarse_ns() - tx->last_look_ns < EVENT_SLICE_NS)
+        return 0;
+    return ask_for_receiver(tx);
 }
 
 /*

@@ -103,10 +103,14 @@ static void talk(const char *name)
     pid_t pids[SENDERS];
     uint64_t due[SENDERS] = {0}, n;
     INSIST(shmchan_receiver_create(name, &OPTIONS, &rx), 0);
+    /* Or the end would come between two who have not opened it yet. */
+    shmchan_sender *keep;
+    INSIST(shmchan_sender_of(rx, &keep), 0);
     for (uint64_t i = 0; i < SENDERS; i++) {
         fflush(stdout);
         if ((pids[i] = fork()) != 0)
             continue;
+        shmchan_sender_close(keep);
         shmchan_sender *tx;
         INSIST(shmchan_sender_open(name, NULL, &tx), 0);
         for (uint64_t k = 0; k < MESSAGES; k++) {
@@ -132,6 +136,7 @@ static void talk(const char *name)
         INSIST(shmchan_recv(rx, &n), 1);
         INSIST(n & 0xffffffff, due[n >> 32]++);
     }
+    shmchan_sender_close(keep);
     INSIST(shmchan_recv(rx, &n), 0);
     for (int i = 0; i < SENDERS; i++) {
         int status;
