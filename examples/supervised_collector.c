@@ -7,8 +7,7 @@
  * What makes it so:
  * - SHMCHAN_WAIT_FOR_RECEIVER: while there is no collector, sends fill their lanes, then wait;
  * - the collector looks at a message (peek), stores it, and only then releases it. Killed in between it
- * leaves the message to its successor, who stores it again: storing must be such that twice is as good as
- * once.
+ *   leaves the message to its successor, who stores it again: storing twice must be as good as once.
  */
 #include "shmchan.h"
 

@@ -4,7 +4,8 @@
  * Mirrors lane_publish and lane_rest (lane.h), ready.h, look, next_ordered, merge_sweep (merge.c), settle
  * (members.c), ended (receiver.c). How a place is found and taken is end.pml's, sleeping sleep.pml's.
  *
- *   NS places; the first has LIVES owners, one after another. Each owner sends K messages, or dies at any step
+ *   NS places; the first has LIVES owners, one after another. Each of its owners sends K messages, those of the
+ *   others K1, or dies at any step
  *   (DEATHS in all). A place passes on when its lock is free and its lane drained.
  *
  * Claims
@@ -19,7 +20,10 @@
 #define NS 2
 #endif
 #ifndef K
-#define K 1
+#define K 1                /* sends of each owner of place 0 */
+#endif
+#ifndef K1
+#define K1 1               /* sends of the others */
 #endif
 #ifndef LIVES
 #define LIVES 1            /* of place 0; the others have one owner */
@@ -32,8 +36,14 @@
 #endif
 
 #define OWNERS(s)    (s == 0 -> LIVES : 1)
+#define SENDS(s)     (s == 0 -> K : K1)
+#if K * LIVES > K1
 #define LANE         (K * LIVES)
+#else
+#define LANE         K1
+#endif
 #define TICKET(s, p) slot[(s) * LANE + (p)]
+#define WAKE skip
 #define LAST_ACCESS(me) returned[me] = next
 
 hidden byte order, found_at_once, complete;
@@ -62,7 +72,7 @@ proctype sender(byte me)
         do
         ::  /* Takes a ticket and writes its slot, which nobody reads before it is published (merge.pml has the two
                apart). */
-            d_step { n < K ->
+            d_step { n < SENDS(me) ->
                 TICKET(me, next) = ticket; ticket++;
                 n++;
                 if
@@ -71,7 +81,7 @@ proctype sender(byte me)
                     i = 0
                 :: else
                 fi };
-            publish(me, 1, skip)
+            publish(me, 1)
         :: else -> break
         od;
         skip
@@ -163,7 +173,7 @@ init
         byte i;
         select(i : 0 .. NS - 1);
         judged_sender = i;
-        select(i : 0 .. K * OWNERS(judged_sender) - 1);
+        select(i : 0 .. SENDS(judged_sender) * OWNERS(judged_sender) - 1);
         judged_position = i;
         i = 0;
         do :: i < NS -> run sender(i); i++ :: else -> break od;

@@ -200,10 +200,12 @@ next:
     od;
 
     /* ended: one question to the kernel about all places, then the sweep (merge_sweep), a load each. */
+#ifndef M_ASK_LATE
     if
     :: d_step { ANY_HELD -> looks = 0 }; goto next
     :: else
     fi;
+#endif
     do
     :: i < NS ->
         if
@@ -212,6 +214,12 @@ next:
         fi
     :: else -> break
     od;
+#ifdef M_ASK_LATE
+    if
+    :: d_step { ANY_HELD -> looks = 0; i = 0 }; goto next
+    :: else
+    fi;
+#endif
     skip;
     d_step {
         i = 0;

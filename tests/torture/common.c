@@ -122,14 +122,14 @@ void give_up(const char *format, ...)
 void violation(struct violations *v, const char *format, ...)
 {
     uint32_t index = atomic_fetch_add(&v->count, 1);
-    if (index >= VIOLATION_TEXTS)
+    if (index - v->quiet_before >= VIOLATION_TEXTS)
         return;
+    char text[400], line[sizeof text + 16];
     va_list args;
     va_start(args, format);
-    vsnprintf(v->text[index], sizeof v->text[index], format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    char line[sizeof v->text[index] + 16];
-    int length = snprintf(line, sizeof line, "VIOLATION %s\n", v->text[index]);
+    int length = snprintf(line, sizeof line, "VIOLATION %s\n", text);
     /* One write, so that lines of several processes do not mix. */
     if (write(STDERR_FILENO, line, (size_t)length) < 0)
         return;

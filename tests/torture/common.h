@@ -48,10 +48,10 @@ _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1,
 
 #define VIOLATION_TEXTS 24
 
-/* In shared memory; anyone may add. Texts are kept for the first few, and printed as they come. */
+/* In shared memory; anyone may add. Printed as they come, so many from `quiet_before` on. */
 struct violations {
     _Atomic uint32_t count;
-    char text[VIOLATION_TEXTS][400];
+    _Atomic uint32_t quiet_before;
 };
 void violation(struct violations *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

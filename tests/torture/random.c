@@ -34,16 +34,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLOTS      12u /* sender processes that the supervisor keeps, each with its children */
-#define SEATS      4u  /* handles in use in one slot */
-#define ROWS       (1u << 16)
-#define ENDS       4096u /* sends remembered a seat, for the order; more than a lane holds */
-#define BATCH      16u
-#define PLACES_MAX 64u
-#define SIZE_MAX_  1024u
-#define ARENAS_MAX 16u
-#define STALL_NS   (5 * INT64_C(1000000000)) /* nobody that runs may wait longer */
-#define MS         INT64_C(1000000)
+#define SLOTS             12u /* sender processes that the supervisor keeps, each with its children */
+#define SEATS             4u  /* handles in use in one slot */
+#define ROWS              (1u << 16)
+#define ENDS              4096u /* sends remembered a seat, for the order; more than a lane holds */
+#define BATCH             16u
+#define PLACES_MAX        64u
+#define MESSAGE_BYTES_MAX 1024u
+#define ARENAS_MAX        16u
+#define STALL_NS          (5 * INT64_C(1000000000)) /* nobody that runs may wait longer */
+#define MS                INT64_C(1000000)
 
 /* ------------------------------------------------------------------------------------------- shared state */
 
@@ -1044,7 +1044,7 @@ static void check_places(void)
 {
     shmchan_sender *senders[PLACES_MAX] = {0}, *more = NULL;
     shmchan_receiver *rx = NULL;
-    unsigned char message[SIZE_MAX_] = {0};
+    unsigned char message[MESSAGE_BYTES_MAX] = {0};
     unsigned got = 0, received = 0;
     int r = shmchan_receiver_open(arena->name, NULL, &rx);
     if (r < 0) {

@@ -1,0 +1,189 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Check the models of the protocol with Spin: every property must hold in the whole state space, every mutant must
+# be rejected, by the property that it breaks.
+#
+#   model/run.sh BUILD_DIR [quick|full]
+#
+# One line a search: model, parameters, states, depth, CPU seconds, result. A search that was cut short (depth, memory,
+# time) proves nothing and fails. JOBS searches run side by side (2), each with MEMORY MiB at the most (6000).
+# Needs spin and a C compiler; writes below BUILD_DIR/model only. docs/MODEL.md explains.
+set -u
+
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+    echo "usage: $0 BUILD_DIR [quick|full]" >&2
+    exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+mode=${2:-quick}
+case $mode in
+    quick) minutes=10 ;;
+    full) minutes=60 ;;
+    *) echo "$0: quick or full, not $mode" >&2; exit 2 ;;
+esac
+for tool in spin "${CC:-cc}"; do
+    command -v "$tool" >/dev/null || { echo "$0: $tool is not installed" >&2; exit 2; }
+done
+work=$1/model
+rm -rf "$work"
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
+
+count=0
+
+# search DIR MODEL EXPECTED DEFINES...: one search, one line; its verdict goes to DIR/verdict.
+# EXPECTED: holds, or the name of the property that must be violated.
+search()
+{
+    local dir=$1 model=$2 expected=$3
+    shift 3
+    local states depth seconds result verdict=failed
+    mkdir -p "$dir"
+    cd "$dir" || exit 2
+    if spin -a "${@/#/-D}" "$here/$model.pml" >spin.out 2>&1 &&
+       "${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE "-DMEMLIM=${MEMORY:-6000}" -o pan pan.c >cc.out 2>&1; then
+        TIMEFORMAT=%U
+        { time timeout "${minutes}m" ./pan -m100000 >pan.out 2>&1; } 2>time.out
+        states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.out | head -n 1)
+        depth=$(sed -n 's/.*depth reached \([0-9]*\), errors.*/\1/p' pan.out | head -n 1)
+        seconds=$(cat time.out)
+        result=$(sed -n 's/.*assertion violated .*||\([a-z_]*\)) (at depth.*/\1/p; s/.*pan:.*\(invalid end state\).*/\1/p' pan.out |
+            head -n 1)
+        if grep -q 'max search depth too small\|out of memory\|memory bound' pan.out; then
+            result='search cut short'
+        elif [ -z "$result" ]; then
+            if grep -q 'errors: 0' pan.out && ! grep -q 'Search not completed' pan.out; then
+                result=holds
+            else
+                result='no result'
+            fi
+        fi
+    else
+        result='does not compile'
+    fi
+    [ "$result" = "$expected" ] && verdict=passed
+    if [ "$expected" = holds ]; then
+        [ "$verdict" = passed ] || result="FAILED: $result"
+    elif [ "$verdict" = passed ]; then
+        result="rejected: $result"
+    elif [ "$result" = holds ]; then
+        result="SURVIVED: $expected is not violated"
+    else
+        result="FAILED: $expected should be violated, but: $result"
+    fi
+    echo "$verdict" >verdict
+    [ "$verdict" = passed ] && rm -f pan pan.?
+    printf '%-9s %-50s %10s states  depth %4s %7s s  %s\n' "$model" "$*" "${states:--}" "${depth:--}" \
+        "${seconds:--}" "$result"
+}
+
+# start LEVEL MODEL EXPECTED DEFINES...
+start()
+{
+    local level=$1 dir
+    shift
+    [ "$level" = quick ] || [ "$mode" = full ] || return 0
+    count=$((count + 1))
+    [ "$count" -le "${JOBS:-2}" ] || wait -n
+    dir=$work/$(printf '%03d' "$count")-$1
+    search "$dir" "$@" &
+}
+
+holds() { local level=$1 model=$2; shift 2; start "$level" "$model" holds "$@"; }
+mutant() { start quick "$@"; }
+
+# ------------------------------------------------------------------------------------------------------ merge
+holds quick merge NS=2 K=2 DEATHS=2
+holds quick merge NS=2 K=2 BATCH=2 BATCHERS=1 DEATHS=1
+holds quick merge NS=3 K=1 DEATHS=1
+mutant merge order NS=2 K=2 M_ONE_LOOK
+mutant merge order NS=2 K=2 M_NO_TICKET
+mutant merge whole NS=2 K=1 M_PUBLISH_FIRST
+mutant merge whole NS=2 K=1 M_TICKET_LAST
+mutant merge in_a_row NS=2 K=1 BATCH=2 BATCHERS=1 M_TICKET_EACH
+mutant merge all_or_none NS=2 K=1 BATCH=2 BATCHERS=1 DEATHS=1 M_PUBLISH_EACH
+mutant merge complete NS=2 K=1 M_ASK_LATE
+mutant merge settled NS=2 K=1 M_FEWER_LOOKS
+
+# ------------------------------------------------------------------------------------------------------- idle
+holds quick idle NS=2 K=2
+holds quick idle NS=2 DEATHS=1 SWEEPS=1
+holds quick idle NS=2 WORDS=2
+holds quick idle NS=1 K=2 LIVES=2 DEATHS=1
+mutant idle order NS=2 K=2 M_RINGS_WHEN_EMPTY
+mutant idle found_at_once NS=1 K=2 M_NO_RECHECK
+mutant idle found_at_once NS=1 M_NO_RING
+mutant idle found_at_once NS=1 M_WORD_FIRST
+mutant idle found_at_once NS=1 M_BITS_FIRST
+mutant idle found_at_once NS=1 LIVES=2 DEATHS=1 M_NO_SETTLE
+mutant idle complete NS=1 DEATHS=1 M_NO_SWEEP
+
+# ------------------------------------------------------------------------------------------------------- room
+holds quick room CAP=1 M=4 EARLY=1
+holds quick room CAP=2 M=8 EARLY=2
+holds quick room CAP=4 M=8 EARLY=1
+holds quick room CAP=4 M=6 BOUND=0
+holds quick room CAP=4 M=6 EARLY=1 SDEATHS=1
+holds quick room CAP=4 M=7 EARLY=1 RDEATHS=1
+holds quick room CAP=4 M=6 EARLY=1 RDEATHS=1 WAITS=1
+holds quick room CAP=4 M=6 EARLY=1 CLOSES=1
+mutant room woken CAP=2 M_NO_SECOND_LOOK
+mutant room woken CAP=4 M=8 M_NO_REST_WAKE
+mutant room woken CAP=2 CLOSES=1 M_CLOSE_WAKES_FIRST
+mutant room half CAP=4 M=8 M_WAITING_FIRST
+mutant room unread CAP=2 M_ROOM_TOO_LARGE
+mutant room whole CAP=2 M_HEAD_FIRST
+mutant room all_received CAP=2 M_NO_RECHECK
+mutant room one_slice CAP=2 RDEATHS=1 M_NO_QUESTION
+mutant room few_posts CAP=2 M=8 M_NO_DRAIN
+# What the bound of a sleep rescues: without it the dead waker's sleeper sleeps on.
+mutant room woken CAP=4 M=6 RDEATHS=1 WAITS=1 BOUND=0
+mutant room woken CAP=2 RDEATHS=1 BOUND=0
+
+# ------------------------------------------------------------------------------------------------------ sleep
+holds quick sleep NS=2 K=2
+holds quick sleep NS=2 DEATHS=1
+holds quick sleep NS=2 DEATHS=1 STOPS=1
+holds quick sleep NS=1 K=3 EARLY=2 DEATHS=1 RDEATHS=1
+holds quick sleep NS=2 BOUND=0
+mutant sleep woken NS=1 K=2 M_NO_SECOND_CHECK
+mutant sleep woken NS=1 K=2 M_WAKE_FIRST
+mutant sleep woken NS=1 K=2 M_RING_FIRST
+mutant sleep woken NS=1 K=2 M_NO_RING
+mutant sleep woken NS=1 K=2 M_NO_RECHECK
+mutant sleep woken NS=1 K=2 M_CLOSE_RINGS_FIRST
+mutant sleep one_slice NS=1 K=2 DEATHS=1 STOPS=1 M_NO_SWEEP
+mutant sleep complete NS=1 K=2 M_NO_FULL_LOOK
+mutant sleep few_posts NS=1 K=3 M_NO_DRAIN
+mutant sleep woken NS=1 K=2 DEATHS=1 BOUND=0
+mutant sleep woken NS=1 K=2 DEATHS=1 STOPS=1 BOUND=0
+
+# -------------------------------------------------------------------------------------------------------- end
+holds quick end NP=2 DEATHS=1
+holds quick end NP=3 PROMPT=1
+holds quick end NP=2 PROMPT=1 RINGS=1
+mutant end nobody NP=2 M_NO_BRIDGE
+mutant end nobody NP=2 M_BRIDGE_FIRST
+mutant end complete NP=2 M_ASK_LATE
+mutant end end_comes NP=2 DEATHS=1 M_KEEP_INHERITED
+mutant end unread NP=2 M_GIVE_EARLY
+mutant end unread NP=2 M_DRAINED_BEFORE_LOCK
+mutant end not_sticky NP=2 M_STICKY
+# Where the bound is needed without any death: see docs/MODEL.md.
+mutant end woken NP=2 PROMPT=1
+
+# --------------------------------------------------------------------------------------------------- takeover
+holds quick takeover NS=2
+holds quick takeover NS=1 K=2 DEATHS=1 RDEATHS=2
+mutant takeover once NS=1 K=2 M_HEAD_LATE
+mutant takeover none_lost NS=1 K=2 M_HEAD_FIRST
+mutant takeover none_lost NS=1 K=2 M_AT_TAIL
+mutant takeover order NS=2 M_INIT_IS_A_LOOK
+mutant takeover found_at_once NS=1 K=2 M_NO_IDLE_WATCH
+mutant takeover found_at_once NS=1 K=2 M_NO_TAIL_WATCH
+mutant takeover complete NS=1 K=2 DEATHS=1 M_NO_SWEEP
+
+wait
+passed=$(cat "$work"/*/verdict | grep -c passed)
+echo "$passed passed, $((count - passed)) failed"
+[ "$passed" -eq "$count" ]
