@@ -137,11 +137,12 @@ check-order:
 
 # Kill at every instruction, then at random for SECONDS= from SEED=.
 TORTURE := $(BUILD)/torture/step $(BUILD)/torture/random
-$(TORTURE): $(BUILD)/torture/%: tests/torture/%.c tests/torture/common.c tests/torture/common.h $(STATIC)
+$(TORTURE): $(BUILD)/torture/%: tests/torture/%.c tests/torture/common.c tests/torture/common.h tests/torture/operations.h \
+    $(STATIC)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(STATIC) $(LDLIBS)
 torture: $(TORTURE)
-	TORTURE_SECONDS="$(SECONDS)" SEED="$(SEED)" tests/torture/run.sh $(BUILD)
+	TORTURE_SECONDS="$(SECONDS)" SEED="$(SEED)" STRIDE="$(STRIDE)" tests/torture/run.sh $(BUILD)
 
 # The protocol as a Promela model, and its mutants: MODEL=quick or full.
 MODEL ?= full
