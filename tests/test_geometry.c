@@ -107,7 +107,10 @@ static void a_header_is_checked_byte_by_byte(void)
     struct shm_header header, bad;
     geometry_write(&g, "struct sample", &header);
     expect_ok(geometry_check(&header, g.region_bytes, &got));
-    expect_is(memcmp(&got, &g, sizeof g), 0);
+    expect(got.message_size == g.message_size && got.capacity == g.capacity &&
+           got.max_senders == g.max_senders);
+    expect(got.slot_bytes == g.slot_bytes && got.flags == g.flags && got.control_bytes == g.control_bytes);
+    expect(got.lane_bytes == g.lane_bytes && got.region_bytes == g.region_bytes);
     expect_is(geometry_check(&header, g.region_bytes - 1, &got), -EBADMSG);
     for (size_t i = 0; i < sizeof header; i++)
         for (int bit = 0; bit < 8; bit++) {

@@ -39,8 +39,19 @@ static void begin(bool ordered)
     merge_init(&merge, control, shape, ordered, hooks);
 }
 
+static void tear_down(void)
+{
+    if (!control)
+        return;
+    merge_destroy(&merge);
+    for (uint32_t i = 0; i < LANES; i++)
+        free(slots[i]);
+    free(control);
+}
+
 static void set_up_at(bool ordered, uint64_t position)
 {
+    tear_down(); /* what an earlier round of the same test left */
     size_t bytes = sizeof *control + LANES * sizeof(struct shm_place);
     control = aligned_alloc(SHM_LINE, bytes);
     expect(control != NULL);

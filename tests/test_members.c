@@ -418,6 +418,13 @@ static void the_parent_leaves_before_the_child_has_run(void)
     tear_down();
 }
 
+static void wait_to_be_killed(void *arg)
+{
+    (void)arg;
+    for (;;)
+        pause();
+}
+
 static void fork_stopped_and_die(void *arg)
 {
     open_anew();
@@ -435,6 +442,34 @@ static void the_parent_is_killed_before_the_child_has_run(void)
     expect_bridged();
     kill_and_reap(atomic_load(grandchild));
     expect_is(state_of(0), SHMCHAN_PLACE_DEAD);
+    expect_is(members_senders_held(channel), 0);
+    tear_down();
+}
+
+static void lock_when_told(void *arg)
+{
+    int signal = SIGSTOP;
+    until(atomic_load((_Atomic int *)arg) != 0);
+    lock_and(&signal);
+}
+
+/* Its fork handler waits for the mutex; meanwhile it is a sender nevertheless. */
+static void the_child_waits_for_the_mutex(void)
+{
+    _Atomic int *told = shared_memory(sizeof *told);
+    set_up(4);
+    pid_t holder = spawn("holder", lock_when_told, told); /* before there is a sender that it would inherit */
+    struct member *m = join();
+    atomic_store(told, 1);
+    until(snapshot_now().mutex_owner_pid == holder);
+    pid_t pid = spawn("child", wait_to_be_killed, NULL);
+    leave(m);
+    wait_until_asleep(pid);
+    expect_bridged();
+    kill_and_reap(holder);
+    until(snapshot_now().senders_joined == 2);
+    expect_is(members_senders_held(channel), 1);
+    kill_and_reap(pid);
     expect_is(members_senders_held(channel), 0);
     tear_down();
 }
@@ -517,6 +552,7 @@ int main(int argc, char **argv)
          the_parent_leaves_before_the_child_has_run},
         {"the parent is killed before the child has run: the same",
          the_parent_is_killed_before_the_child_has_run},
+        {"the child waits for the mutex: the same", the_child_waits_for_the_mutex},
         {"no end before the child has run", no_end_before_the_child_has_run},
         {"the child goes on after its parent left", the_child_goes_on_after_the_parent_left},
         {"a child's life does not hide its parent's death", a_childs_life_does_not_hide_its_parents_death},

@@ -56,7 +56,7 @@ ready_set.fetch_or.ready_words   acquire  bits
 ready_any.load.ready_words       acquire  not_empty
 ready_take_words.exchange.ready_words release bits
 ready_take_words.exchange.ready_words acquire - no second look: ready_any is
-ask_for_receiver.load.receiver_closed acquire closes
+question_receiver.load.receiver_closed acquire closes
 close_receiver_place.store.receiver_closed release closes
 lane_publish.exchange.idle       relaxed  - the seq_cst pair tail/idle before it tells all, and the ring publishes
 lane_rest.exchange.idle          relaxed  - whoever takes it down: the lane is watched
@@ -65,7 +65,7 @@ ready_take.exchange.ready        relaxed  - a tail not seen yet is seen by the n
 event_post.store.posts           relaxed  - each look after a wake-up is seq_cst, as is what it looks for
 event_sleep.load.posts           relaxed  - each look after a wake-up is seq_cst, as is what it looks for
 event_sleep.exchange.posts       relaxed  - each look after a wake-up is seq_cst, as is what it looks for
-ask_for_receiver.load.receivers_joined relaxed - a hint: it asks for less than the lock does
+question_receiver.load.receivers_joined relaxed - a hint: it asks for less than the lock does
 ended.load.senders_joined        relaxed  - a hint: it asks for less than the locks do
 merge_init.load.idle             relaxed  - what a former receiver left; ordered by its lock
 resynchronise.store.head         relaxed  - damage: not reached here
