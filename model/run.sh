@@ -37,11 +37,12 @@ search()
 {
     local dir=$1 model=$2 expected=$3
     shift 3
-    local states depth seconds result verdict=failed
+    local states depth seconds result verdict=failed optimise=-O2
+    [ "$expected" = holds ] || optimise=-O1 # few states: it is the compiler that takes long
     mkdir -p "$dir"
     cd "$dir" || exit 2
     if spin -a "${@/#/-D}" "$here/$model.pml" >spin.out 2>&1 &&
-       "${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE "-DMEMLIM=${MEMORY:-6000}" -o pan pan.c >cc.out 2>&1; then
+       "${CC:-cc}" "$optimise" -w -DSAFETY -DCOLLAPSE "-DMEMLIM=${MEMORY:-6000}" -o pan pan.c >cc.out 2>&1; then
         TIMEFORMAT=%U
         { time timeout "${minutes}m" ./pan -m100000 >pan.out 2>&1; } 2>time.out
         states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.out | head -n 1)
@@ -114,7 +115,7 @@ mutant idle order NS=2 K=2 M_RINGS_WHEN_EMPTY
 mutant idle found_at_once NS=1 K=2 M_NO_RECHECK
 mutant idle found_at_once NS=1 M_NO_RING
 mutant idle found_at_once NS=1 M_WORD_FIRST
-mutant idle found_at_once NS=1 M_BITS_FIRST
+mutant idle found_at_once NS=2 M_BITS_FIRST
 mutant idle found_at_once NS=1 LIVES=2 DEATHS=1 M_NO_SETTLE
 mutant idle complete NS=1 DEATHS=1 M_NO_SWEEP
 
