@@ -1041,7 +1041,11 @@ static void successor_task(struct task *self)
     int r = receiver_make(&self->channel, &self->rx);
     if (r < 0)
         violated("a successor gets %d", r);
-    receive_all(self, 0);
+    unsigned left = messages_due();
+    for (unsigned i = 0; i < model.scene->senders; i++)
+        left -= (unsigned)model.taken[i] - model.scene->watching;
+    if (model.scene->close || left)
+        receive_all(self, model.scene->close ? 0 : left);
 }
 
 /* ---------------------------------------------------------------------------- the model: from the beginning
@@ -1327,8 +1331,10 @@ SCENE(takeover_watched, .senders = 2, .messages = {1, 1}, .capacity = 2, .close 
       MORTAL_RECEIVER, .successor = true, .watching = true, .preemptions = 1)
 SCENE(takeover_two, .senders = 2, .messages = {1, 1}, .capacity = 1, .close = true, .kills = 1,
       MORTAL_RECEIVER, .successor = true, .preemptions = 1)
-SCENE(handover, .senders = 2, .messages = {1, 1}, .capacity = 1, .flags = SHMCHAN_WAIT_FOR_RECEIVER,
+SCENE(handover, .senders = 2, .messages = {2, 1}, .capacity = 2, .flags = SHMCHAN_WAIT_FOR_RECEIVER,
       .close = true, .receives = 1, .successor = true, .preemptions = 2)
+SCENE(handover_watched, .senders = 2, .messages = {2, 1}, .capacity = 4, .flags = SHMCHAN_WAIT_FOR_RECEIVER,
+      .receives = 1, .successor = true, .watching = true, .preemptions = 2)
 
 int main(int argc, char **argv)
 {
@@ -1367,6 +1373,7 @@ int main(int argc, char **argv)
         {"takeover: the receiver dies at each step, watching two lanes", takeover_watched},
         {"takeover: the receiver dies at each step, two senders with one slot", takeover_two},
         {"takeover: the receiver leaves after one message", handover},
+        {"takeover: the receiver leaves lanes that it watched", handover_watched},
     };
     return suite_run("explored", rows, COUNT_OF(rows), argc, argv);
 }
