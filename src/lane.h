@@ -124,6 +124,7 @@ struct lane_reader {
     uint64_t ticket;   /* of the message at head, when head < later */
     uint32_t quiet;    /* looks in a row that found nothing */
     bool watched;
+    bool repaired; /* its tail was damaged and put back, and no message has come since */
 };
 
 static inline void lane_reader_init(struct lane_reader *l, struct shm_place *place)

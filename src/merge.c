@@ -115,12 +115,22 @@ bool merge_sweep(struct merge *m)
 
 /* -------------------------------------------------------------------------------------------- looking */
 
-/* A tail that is further than the capacity ahead. Go on from where it stands: its true owner puts it
-   right with its next publish, and then the same happens once more. */
+/*
+ * A tail that cannot be. Put it back to head: nothing is taken twice, and a dead sender's lane counts as
+ * drained. Its living sender keeps its tail to itself, so its next publish puts the word right and loses
+ * nothing; it may be doing so just now, hence the exchange. Relaxed: it publishes nothing. If that publish
+ * cannot be either, it is our head that strayed (a forged tail was believed): follow the sender.
+ */
 static void resynchronise(struct merge *m, struct lane_reader *l, uint64_t tail)
 {
-    l->head = l->earlier = l->later = tail;
-    atomic_store_explicit(&l->place->head, tail, memory_order_seq_cst);
+    if (l->repaired) {
+        l->head = l->earlier = l->later = tail;
+        atomic_store_explicit(&l->place->head, tail, memory_order_seq_cst);
+    } else {
+        atomic_compare_exchange_strong_explicit(&l->place->tail, &tail, l->head, memory_order_relaxed,
+                                                memory_order_relaxed);
+    }
+    l->repaired = !l->repaired;
     atomic_fetch_add_explicit(&m->control->lanes_damaged, 1, memory_order_relaxed);
     m->error = -EBADMSG;
 }
@@ -146,6 +156,7 @@ static bool look_at(struct merge *m, uint32_t place)
         return true;
     m->sweep_after -= m->sweep_after > tail - l->later ? (uint32_t)(tail - l->later) : m->sweep_after;
     l->later = tail;
+    l->repaired = false;
     if (!was_visible)
         pending_add(m, place);
     return true;

@@ -80,7 +80,7 @@ rm -rf "$work"
 mkdir -p "$work"
 
 sound test_instants
-sound test_looks
+sound test_merge
 sound test_members
 sound test_lane
 sound test_fork
@@ -94,7 +94,7 @@ SCALE=10 mutant publish-before-payload sender.c \
 SCALE=100 mutant ticket-after-publish sender.c \
     's/(    write_message\(tx, 0, )take_ticket\(tx\)(, message, length\);)\n    publish\(tx, 1\);/    write_message(tx, 0, 0, message, length);\n    publish(tx, 1);\n    lane_stamp(lane_next_slot(&tx->lane, UINT64_MAX), take_ticket(tx), length);/' \
     test_stress token
-mutant one-look merge.c 's/l->head < l->earlier/l->head < l->later/' test_looks
+mutant one-look merge.c 's/l->head < l->earlier/l->head < l->later/' test_merge
 mutant wake-before-publish sender.c \
     's/    if \(lane_publish\(&tx->lane, n\)\)\n        ring\(tx\);/    ring(tx);\n    lane_publish(&tx->lane, n);/' test_instants
 mutant no-ring sender.c 's/    if \(lane_publish\(&tx->lane, n\)\)\n        ring\(tx\);/    lane_publish(&tx->lane, n);/' test_instants
@@ -103,7 +103,7 @@ mutant no-second-look-sender sender.c \
     's/(event_raise\(&place->room\);\n    int r = )look_for_room\(tx, need\)/${1}0/' test_instants
 mutant no-look-for-receiver sender.c 's/(    if \(r == 0\)\n        r = )ask_for_receiver\(tx\)(;\n    if \(r == 0\) \{)/${1}0$2/' test_instants
 mutant no-recheck-in-rest lane.h 's/(tail, memory_order_seq_cst\) )== l->head\)/$1>= l->head)/' test_lane
-mutant no-sweep merge.c 's/        watch\(m, place\);\n        found = true;//' test_looks
+mutant no-sweep merge.c 's/        watch\(m, place\);\n        found = true;//' test_merge
 mutant no-wake-of-sender lane.h 's/return lane_take_waiting\(l\);/return false;/' test_instants
 
 # ---- membership
@@ -119,7 +119,7 @@ mutant no-bridge members.c 's/(bridge_fd < 0 \? c->bridge_fd : )hold_bridge\(c\)
 mutant ring-before-unlock members.c \
     's/(    liveness_drop\(c->lock_fd, shm_sender_byte\(place\)\);)(.*?)(    members_ring\(c, place\);)/$3$2$1/s' test_instants
 mutant new-owner-idle-down members.c 's/    atomic_store_explicit\(&p->idle, 1, memory_order_seq_cst\);\n//' test_members
-mutant successor-watches-nobody merge.c 's/if \(lane_tail\(l\) != l->head \|\| [^{;]*?\)\n            watch/if (false)\n            watch/s' test_looks
+mutant successor-watches-nobody merge.c 's/if \(lane_tail\(l\) != l->head \|\| [^{;]*?\)\n            watch/if (false)\n            watch/s' test_merge
 
 # ---- untrusted memory
 mutant no-length-clamp lane.h 's/return length < shape->message_size \? length : shape->message_size;/return length;/' test_lane
