@@ -212,6 +212,12 @@ void shmchan_receiver_close(shmchan_receiver *rx);
    A channel that is damaged behind its first 8 bytes is one still, and is removed. -EINVAL, -ENAMETOOLONG. */
 int shmchan_unlink(const char *name);
 
+/* Remove the name, if no process holds a place in the channel; messages that wait in it are lost. A process
+   that opens it meanwhile either got its place before, and then this is -EBUSY, or gets -ENOENT. Works for a
+   damaged channel and one of another version too. -EBUSY: somebody holds the channel, running or stopped.
+   Needs the right to write the region; otherwise as shmchan_unlink(), and -EMFILE, -ENFILE. */
+int shmchan_remove_orphan(const char *name);
+
 /* ---------------------------------------------------------------------------------- sending */
 
 /*
@@ -369,7 +375,7 @@ struct shmchan_snapshot {
     uint64_t senders_died;      /* of these, ended without closing                                      */
     uint64_t reservations_lost; /* reserved by a sender that ended without committing                */
     uint64_t receivers_joined;  /* takeovers are this less one                                       */
-    uint64_t lanes_damaged;     /* times a lane was found damaged and given up to where it stood    */
+    uint64_t lanes_damaged;     /* times a lane was found damaged and put right                      */
     int32_t mutex_owner_pid;    /* who is attaching or cleaning up right now, 0 = nobody              */
     uint32_t receiver_closed;   /* the last receiver left in order                                    */
     struct shmchan_process receiver;
@@ -387,6 +393,12 @@ int shmchan_inspect(const char *name, struct shmchan_snapshot *ret_snapshot);
  * how many. */
 ssize_t shmchan_inspect_senders(const char *name, struct shmchan_snapshot *ret_snapshot,
                                 struct shmchan_sender_state *ret_senders, size_t count);
+
+/* The same for an open descriptor of a region, such as of an anonymous channel (/proc/PID/fd/N of a process
+   that has it). The descriptor stays the caller's, and locks held through it are seen. Needs /proc. Errors as
+   above, and -EBADF. */
+ssize_t shmchan_inspect_fd(int fd, struct shmchan_snapshot *ret_snapshot,
+                           struct shmchan_sender_state *ret_senders, size_t count);
 
 /* Calls visit("/name", user) for each channel under /dev/shm, of any version, that may be read, in no order,
    until visit returns other than 0. Returns what visit returned last, 0 if it was never called (or there is

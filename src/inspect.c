@@ -178,31 +178,46 @@ static void read_control(const struct segment *segment, struct shmchan_snapshot 
     snapshot->type[sizeof snapshot->type - 1] = '\0';
 }
 
+/* Closes the segment. */
+static ssize_t inspect(struct segment *segment, struct shmchan_snapshot *ret_snapshot,
+                       struct shmchan_sender_state *ret_senders, size_t count)
+{
+    struct shmchan_snapshot snapshot;
+    read_control(segment, &snapshot);
+    int r = read_file(segment, &snapshot);
+    if (r == 0)
+        r = read_receiver(segment, &snapshot);
+    if (r == 0)
+        r = read_senders(segment, &snapshot, ret_senders, count);
+    uint32_t places = segment->geometry.max_senders;
+    segment_close(segment);
+    if (r < 0)
+        return r;
+    *ret_snapshot = snapshot;
+    return (ssize_t)(count < places ? count : places);
+}
+
 ssize_t shmchan_inspect_senders(const char *name, struct shmchan_snapshot *ret_snapshot,
                                 struct shmchan_sender_state *ret_senders, size_t count)
 {
     struct segment_path path;
     struct segment segment;
-    struct shmchan_snapshot snapshot;
     if (!ret_snapshot || (!ret_senders && count))
         return -EINVAL;
     int r = segment_path(name, &path);
     if (r == 0)
         r = segment_open(&path, false, &segment);
-    if (r < 0)
-        return r;
-    read_control(&segment, &snapshot);
-    r = read_file(&segment, &snapshot);
-    if (r == 0)
-        r = read_receiver(&segment, &snapshot);
-    if (r == 0)
-        r = read_senders(&segment, &snapshot, ret_senders, count);
-    uint32_t places = segment.geometry.max_senders;
-    segment_close(&segment);
-    if (r < 0)
-        return r;
-    *ret_snapshot = snapshot;
-    return (ssize_t)(count < places ? count : places);
+    return r < 0 ? r : inspect(&segment, ret_snapshot, ret_senders, count);
+}
+
+ssize_t shmchan_inspect_fd(int fd, struct shmchan_snapshot *ret_snapshot,
+                           struct shmchan_sender_state *ret_senders, size_t count)
+{
+    struct segment segment;
+    if (!ret_snapshot || (!ret_senders && count))
+        return -EINVAL;
+    int r = segment_reopen(fd, &segment);
+    return r < 0 ? r : inspect(&segment, ret_snapshot, ret_senders, count);
 }
 
 int shmchan_inspect(const char *name, struct shmchan_snapshot *ret_snapshot)

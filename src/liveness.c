@@ -40,6 +40,11 @@ int liveness_hold_all(int lock_fd)
     return set_lock(lock_fd, F_WRLCK, 0, 0);
 }
 
+void liveness_drop_all(int lock_fd)
+{
+    (void)set_lock(lock_fd, F_UNLCK, 0, 0);
+}
+
 void liveness_drop(int lock_fd, int64_t byte)
 {
     (void)set_lock(lock_fd, F_UNLCK, byte, 1);

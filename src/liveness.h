@@ -21,8 +21,9 @@ int liveness_open(int fd);
 int liveness_hold(int lock_fd, int64_t byte);
 
 /* Take the lock of all bytes at once, so that nobody can take any: 0, -EAGAIN: another description holds one.
-   To be let go by closing lock_fd. */
+   To be let go by closing lock_fd, or, where a fork may have given it to a child, by liveness_drop_all. */
 int liveness_hold_all(int lock_fd);
+void liveness_drop_all(int lock_fd);
 
 /* Does another description hold all bytes at once? 1, 0, -errno. */
 int liveness_all_held(int fd);

@@ -8,6 +8,7 @@
 #include "cond.h"
 #include "halves.h"
 #include "liveness.h"
+#include "segment.h"
 
 #define LEAVING_PATIENCE_NS INT64_C(5000000000)
 
@@ -80,10 +81,9 @@ static int open_once(const struct segment_path *path, const struct shmchan_optio
     if (r < 0)
         return r;
     *ret_tried = channel->segment.inode;
-    bool vanishes = channel->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE;
     r = make(channel, &half);
-    /* Whoever was the last to leave may have removed the name since we found it; from now on nobody does. */
-    if (r == 0 && vanishes && !segment_is_at(&channel->segment, path)) {
+    /* The last one to leave, or remove_orphan, may have removed the name since we found it. */
+    if (r == 0 && !segment_is_at(&channel->segment, path)) {
         drop(half);
         r = -ENOENT;
     }
@@ -93,14 +93,14 @@ static int open_once(const struct segment_path *path, const struct shmchan_optio
     return r;
 }
 
-/* No place was free, perhaps because the last one to leave holds them all while it removes the name. */
+/* No place was free, perhaps because somebody holds them all while removing the name. */
 static bool somebody_is_leaving(const struct segment_path *path, ino_t tried)
 {
     struct segment segment;
     if (segment_open(path, false, &segment) < 0)
         return true;                         /* has left */
     bool leaving = segment.inode != tried || /* has left, and another channel has its name */
-                   ((segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) && liveness_all_held(segment.fd) == 1);
+                   liveness_all_held(segment.fd) == 1;
     segment_close(&segment);
     return leaving;
 }
@@ -199,5 +199,28 @@ int shmchan_unlink(const char *name)
         r = segment_probe(&path, &header, &st);
     if (r == 0 && unlink(path.text) < 0)
         r = errno == EPERM ? -EACCES : -errno;
+    return r;
+}
+
+int shmchan_remove_orphan(const char *name)
+{
+    struct segment_path path;
+    struct segment segment;
+    int r = segment_path(name, &path);
+    if (r == 0)
+        r = segment_open_any(&path, &segment);
+    if (r < 0)
+        return r;
+    /* With all bytes locked nobody is there, and nobody can come; who opened the file already looks, once it
+       holds a place, whether the name still leads there. Nothing is mapped through this descriptor. */
+    r = liveness_hold_all(segment.fd);
+    if (r == -EAGAIN)
+        r = -EBUSY;
+    if (r == 0 && !segment_is_at(&segment, &path))
+        r = -ENOENT;
+    if (r == 0 && unlink(path.text) < 0)
+        r = errno == EPERM ? -EACCES : -errno;
+    liveness_drop_all(segment.fd);
+    segment_close(&segment);
     return r;
 }

@@ -229,16 +229,51 @@ static int open_content(bool writable, struct segment *segment)
     return r;
 }
 
-int segment_open(const struct segment_path *path, bool writable, struct segment *ret_segment)
+static int open_segment(int fd, bool writable, struct segment *ret_segment)
 {
-    struct segment segment = {.fd = open_path(path, writable)};
-    if (segment.fd < 0)
-        return segment.fd;
+    struct segment segment = {.fd = fd};
+    if (fd < 0)
+        return fd;
     int r = open_content(writable, &segment);
     if (r < 0) {
         segment_close(&segment);
         return r;
     }
+    *ret_segment = segment;
+    return 0;
+}
+
+int segment_open(const struct segment_path *path, bool writable, struct segment *ret_segment)
+{
+    return open_segment(open_path(path, writable), writable, ret_segment);
+}
+
+int segment_reopen(int fd, struct segment *ret_segment)
+{
+    char self[32];
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EBADMSG; /* opening it could wait, or do something */
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    return open_segment(open_retry(self, O_RDONLY | O_NOCTTY, 0), false, ret_segment);
+}
+
+int segment_open_any(const struct segment_path *path, struct segment *ret_segment)
+{
+    struct segment segment = {.fd = open_path(path, true)};
+    struct shm_header header;
+    struct stat st;
+    if (segment.fd < 0)
+        return segment.fd;
+    int r = read_header(segment.fd, &header, &st);
+    if (r < 0) {
+        segment_close(&segment);
+        return r;
+    }
+    segment.device = st.st_dev;
+    segment.inode = st.st_ino;
     *ret_segment = segment;
     return 0;
 }

@@ -37,6 +37,13 @@ int segment_link(const struct segment *segment, const struct segment_path *path)
 
 /* Open and check one. `writable`: to take part; else to look: the control block is mapped read-only. */
 int segment_open(const struct segment_path *path, bool writable, struct segment *ret_segment);
+/* The one behind an open descriptor, to look, through a description of its own: the caller's may hold locks,
+   which questions asked through it would not see. Needs /proc. */
+int segment_reopen(int fd, struct segment *ret_segment);
+
+/* One of any version, damaged or not, to lock and to remove: it is not mapped, and its geometry not known. */
+int segment_open_any(const struct segment_path *path, struct segment *ret_segment);
+
 void segment_close(struct segment *segment);
 
 /* 0 if opts (which may leave things open) are met, else -EPROTOTYPE. */

@@ -5,6 +5,7 @@
  */
 #include "support.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -1884,6 +1885,86 @@ static void signals_do_not_end_waits(void)
 
 /* ------------------------------------------------------------------------------- looking */
 
+/* The region that this process has mapped under no name: found as a tool finds it, and asked through a
+   descriptor that itself holds locks. */
+static void inspect_fd(void)
+{
+    shmchan_sender *tx;
+    shmchan_receiver *rx;
+    struct shmchan_snapshot s;
+    struct shmchan_sender_state places[2];
+    int found = 0, null = open("/dev/null", O_RDONLY);
+    expect_ok(shmchan_pair(&SHMCHAN_OPTIONS(.message_size = 8, .capacity = 4, .max_senders = 2), &tx, &rx));
+    send_number(tx, 1);
+    for (int fd = 3; fd < 64; fd++) {
+        char path[32], target[64] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) < 0 || strncmp(target, "/memfd:shmchan", 14) != 0)
+            continue;
+        found++;
+        expect_is(shmchan_inspect_fd(fd, &s, places, COUNT_OF(places)), 2);
+        expect_is(s.sent, 1);
+        expect_is(s.senders_held, 1);
+        expect_is(s.receiver.state, SHMCHAN_PLACE_HELD);
+        expect_is(places[0].process.pid, getpid());
+    }
+    expect_is(found, 2);
+    expect_is(shmchan_inspect_fd(null, &s, NULL, 0), -EBADMSG);
+    expect_is(shmchan_inspect_fd(-1, &s, NULL, 0), -EBADF);
+    expect_is(shmchan_inspect_fd(null, NULL, NULL, 0), -EINVAL);
+    close(null);
+    shmchan_sender_close(tx);
+    shmchan_receiver_close(rx);
+}
+
+/* Removed by nobody who is needed: whatever holds a place keeps the name. */
+static void remove_orphan(void)
+{
+    const char *name = unique_name();
+    shmchan_receiver *rx = receiver_create(name, 4, 0);
+    expect_is(shmchan_remove_orphan(name), -EBUSY);
+    shmchan_sender *tx = sender_open(name);
+    send_number(tx, 1);
+    shmchan_receiver_close(rx);
+    expect_is(shmchan_remove_orphan(name), -EBUSY);
+    shmchan_sender_close(tx);
+    expect_ok(shmchan_remove_orphan(name));
+    expect_is(shmchan_remove_orphan(name), -ENOENT);
+    expect_is(shmchan_sender_open(name, NULL, &tx), -ENOENT);
+}
+
+/* One removes it as soon as it can, others open it: who got a place has a channel with a name. */
+static void *keep_removing(void *argument)
+{
+    const char *name = argument;
+    while (shmchan_inspect(name, &(struct shmchan_snapshot){.mode = 0}) == 0)
+        if (shmchan_remove_orphan(name) == 0)
+            break;
+    return NULL;
+}
+
+static void remove_orphan_while_others_come(void)
+{
+    const char *name = unique_name();
+    for (uint64_t round = 0, rounds = scaled(2000); round < rounds; round++) {
+        pthread_t remover;
+        shmchan_sender *tx;
+        struct stat st;
+        shmchan_receiver *rx = receiver_create(name, 4, 0);
+        expect_ok(pthread_create(&remover, NULL, keep_removing, (void *)name));
+        shmchan_receiver_close(rx);
+        int r = shmchan_sender_open(name, NULL, &tx);
+        if (r == 0) {
+            expect_ok(stat(path_of(name), &st));
+            shmchan_sender_close(tx);
+        } else {
+            expect_is(r, -ENOENT);
+        }
+        expect_ok(pthread_join(remover, NULL));
+        watch_progress(round);
+    }
+}
+
 static void inspect(void)
 {
     const char *name = unique_name();
@@ -2098,6 +2179,9 @@ static const struct row rows[] = {
     {"typed: a tagged union", tagged_union},
     {"signals: a handler does not end a wait", signals_do_not_end_waits},
     {"inspect: tells the truth", inspect},
+    {"inspect: an anonymous channel, by descriptor", inspect_fd},
+    {"remove_orphan: only what nobody holds", remove_orphan},
+    {"remove_orphan: while others come", remove_orphan_while_others_come},
     {"list: visits, and stops when told", list},
     {"version: of the library", version},
     {"close: NULL is fine", close_null},
