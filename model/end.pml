@@ -2,14 +2,15 @@
 /*
  * end.pml: who is there, and the end of the channel. Place locks, fork with its bridge, places that pass on, the
  * question before the last look.
- * Mirrors take_any, take_if_free, give_up_place, before_fork, after_fork_in_parent, adopt, adopt_channel
- * (members.c), mutex_lock (mutex.c), liveness.c, ended, sleep_for_message (receiver.c). Idle flags, tickets and the
- * wake itself are left out: a ring is one word (`rung`), a message found is one received.
+ * Mirrors take_any, take_if_free, take_sender_place, give_up_place, before_fork, after_fork_in_parent, adopt,
+ * adopt_channel (members.c), mutex_lock with its recovery (mutex.c), liveness.c, ended, sleep_for_message
+ * (receiver.c). Idle flags, tickets and the wake itself are left out: a ring is one word (`rung`), a message found
+ * is one received.
  *
  * A parent with a sender forks a child, and closes its own sender at once, or dies. A newcomer attaches at any
  * moment. Each of the three sends one message (the parent before the fork or after it); DEATHS of them are
- * killed, at any step. The child lives on when it has closed its sender, with what descriptors it has. NP places of
- * one slot each.
+ * killed, at any step. The child lives on when it has closed its sender, with what descriptors it has. NP places
+ * of one slot each. The receiver calls recv for ever, also after a 0.
  *
  * The kernel's locks: lock[b] is the open description that holds byte b, 0 nobody. A description lives as long as
  * some process has a descriptor of it; unlocking through any of them unlocks; with the last its locks go.
@@ -20,8 +21,9 @@
  *   complete   when recv then returns 0, everything published before the question was received
  *   end_comes  when nobody has a sender any more, recv returns 0 after one slice at the latest
  *   unread     nobody writes a slot that was not received
- *   not_sticky what a newcomer sends after a 0 is received
- *   woken      (with PROMPT) without deaths the end needs no slice. Does not hold: see docs/MODEL.md
+ *   not_sticky the same of each recv after the first 0: what a newcomer sends then is received
+ *   woken      (with PROMPT) without deaths the end needs no slice. Holds with three places, not with two, unless
+ *              RINGS: see docs/MODEL.md
  */
 #ifndef NP
 #define NP 2
@@ -58,7 +60,6 @@ bool dead[4];                 /* the kernel has noticed, for the mutex */
 bool killed[4], forked;
 byte deaths;
 bool counts[4];               /* ghost: this process has a sender, as its user sees it */
-bool stopped;
 
 inline close_description(d)
 {
@@ -91,11 +92,16 @@ inline send(p)
     rung = true
 }
 
-/* take_sender_place with take_any and take_if_free, through description d. The hints are left out. place NP: there is
-   none (-EUSERS). */
+/* take_sender_place with take_any and take_if_free, through description d. The hints are left out. place NP: there
+   is none (-EUSERS). */
 inline take_place(me, d)
 {
-    atomic { mutex == 0 || dead[mutex] -> mutex = me };     /* recovered, if its owner died */
+    /* mutex_lock: recovered, if its owner died */
+#ifdef M_NO_RECOVERY
+    atomic { mutex == 0 -> mutex = me };
+#else
+    atomic { mutex == 0 || dead[mutex] -> mutex = me };
+#endif
     do
     :: place < NP ->
 #ifndef M_GIVE_EARLY
@@ -226,7 +232,8 @@ proctype newcomer()
 }
 
 #define MORTAL(p, there) \
-    :: d_step { deaths < DEATHS && (there) && !killed[p] && !dead[p] -> killed[p] = true; counts[p] = false; deaths++ }
+    :: d_step { deaths < DEATHS && (there) && !killed[p] && !dead[p] -> \
+            killed[p] = true; counts[p] = false; deaths++ }
 proctype reaper()
 {
     do
@@ -244,7 +251,15 @@ proctype receiver()
 {
     byte i, judged, published;
     bool fruitless;
+    bool was_zero;                               /* ghost: a recv has returned 0 */
     select(judged : 0 .. NP - 1);
+recv:
+#ifdef M_STICKY
+    if
+    :: d_step { was_zero -> published = tail[judged] }; goto is_the_end
+    :: else
+    fi;
+#endif
 next:
     rung = false;                                /* watch_who_rang */
     do                                           /* look */
@@ -275,7 +290,7 @@ asked:
             published = tail[judged] }
     fi;
 #ifdef M_ASK_LATE
-    goto is_the_end;
+    goto no_more;
 sweep:
 #endif
     do                                           /* merge_sweep */
@@ -285,22 +300,16 @@ sweep:
     od;
 #ifdef M_ASK_LATE
     goto asked;
+no_more:
+#endif
 is_the_end:
-#endif
     skip;
-    d_step { CLAIM(complete, head[judged] >= published); published = 0; fruitless = false };
-    /* recv returns 0 */
-#ifdef M_STICKY
-    stopped = true
-#else
-    goto next
-#endif
-}
-
-/* When nothing moves any more. */
-proctype quiet()
-{
-    atomic { timeout -> CLAIM(not_sticky, !stopped || (head[0] == tail[0] && head[NP - 1] == tail[NP - 1])) }
+    d_step {                                     /* recv returns 0 */
+        CLAIM(complete, was_zero || head[judged] >= published);
+        CLAIM(not_sticky, !was_zero || head[judged] >= published);
+        was_zero = true; published = 0; fruitless = false
+    };
+    goto recv
 }
 
 init
@@ -311,7 +320,6 @@ init
         run parent();
         run newcomer();
         run receiver();
-        run reaper();
-        run quiet()
+        run reaper()
     }
 }

@@ -2,10 +2,12 @@
 /*
  * room.pml: back-pressure. A sender whose lane is full sleeps; the receiver wakes it.
  * Mirrors lane_room, lane_look_for_room, lane_publish, lane_advance, lane_take_waiting, lane_rest (lane.h),
- * event_raise, event_sleep, event_lower, event_post (cond.c), wait_for_room, sleep_for_room, ask_for_receiver
- * (sender.c), close_receiver_place, settle (members.c), merge_init, let_go, merge_sweep (merge.c).
+ * event_init, event_raise, event_sleep, event_lower, event_post (cond.c), wait_for_room, sleep_until,
+ * sleep_for_room, question_receiver (sender.c), close_receiver_place, settle (members.c), merge_init, let_go,
+ * merge_sweep (merge.c).
  * One lane is enough: it is each sender's own. Ready bit, word and the receiver's sleep are one word here (`rung`;
- * idle.pml and sleep.pml have them in full). Spinning is left out: it is the same look again.
+ * idle.pml and sleep.pml have them in full). Spinning is left out: it is the same look again. So is what a send
+ * asks before it finds its lane full (check_receiver): whether to begin, not how to sleep.
  *
  *   CAP slots, M messages in sends of 1 ... BATCH. A sleep ends by a post, early EARLY times, and, with BOUND, when
  *   nothing else in the world can go on: that is the end of a slice that mattered.
@@ -21,7 +23,6 @@
  *   half       when the receiver has passed half of the lane, a sender for whom that is enough does not sleep on
  *   one_slice  after one bounded sleep the sender finds room or that the receiver is gone
  *   all_received  when nothing moves any more, all that was published was received, if there is a receiver
- *   few_posts  posts do not pile up
  */
 #ifndef CAP
 #define CAP 2
@@ -51,7 +52,7 @@
 #define CLOSES 0
 #endif
 
-hidden byte unread, whole, woken, half, one_slice, all_received, few_posts;
+hidden byte unread, whole, woken, half, one_slice, all_received;
 #define AT_HALF ((at & ((CAP - 1) >> 1)) == 0)
 #define CLAIM(name, what) assert((what) || name)
 
@@ -60,16 +61,17 @@ byte tail, head;
 bool idle;
 bool rung;                 /* the lane's ready bit, its word's, and the receiver is awake */
 bool waiting;              /* room.waiting */
-byte sem;                  /* room.semaphore */
+bool posts;                /* room.posts, a futex */
 byte slot[CAP];            /* the position written there, + 1 */
 bool receiver_held = true; /* the byte locks */
 bool sender_held = true;
+bool queued;               /* the sender sleeps in the kernel on `posts` */
 bool receiver_closed;
 
 byte deaths;               /* so far, of either side */
 byte rdeaths, sdeaths, early;
 byte wanted;               /* ghost: what the sleeper needs */
-bool receiver_killed, sender_killed, asleep, told;
+bool receiver_killed, sender_killed, told;
 
 #ifdef M_ROOM_TOO_LARGE
 #define ROOM (CAP + 1 - (next - seen))
@@ -77,14 +79,11 @@ bool receiver_killed, sender_killed, asleep, told;
 #define ROOM (CAP - (next - seen))
 #endif
 
-/* event_raise: eat late posts, raise */
+/* event_raise: eat a late post, raise */
 inline event_raise()
 {
-#ifndef M_NO_DRAIN
-    do
-    :: d_step { sem > 0 -> sem-- }
-    :: sem == 0 -> break
-    od;
+#ifndef M_CLEAR_LATE
+    posts = false;
 #endif
     waiting = true
 }
@@ -92,7 +91,7 @@ inline event_raise()
 proctype sender()
 {
     byte next, seen, need, i;     /* lane_writer.tail, lane_writer.head_seen, how many at once */
-    bool slept;                   /* ghost: it has just slept to the end of a slice */
+    bool slept, fruitless;        /* ghost: to the end of a slice, now; and the time before */
 again:
     {
     do
@@ -113,7 +112,7 @@ again:
         if
         :: ROOM >= need
         :: else ->
-            /* wait_for_room: look_for_room, then sleep_for_room again and again */
+            /* wait_for_room: look_for_room, then sleep_for_room slice by slice */
             seen = head;
             do
             :: ROOM >= need -> break
@@ -123,11 +122,14 @@ again:
 #ifndef M_NO_SECOND_LOOK
                 seen = head;
 #endif
+#ifdef M_CLEAR_LATE
+                posts = false;
+#endif
                 if
                 :: ROOM >= need
                 :: else ->
 #if !WAITS
-                    /* ask_for_receiver: the word, then the kernel */
+                    /* question_receiver: the word, then the kernel */
                     if
                     :: receiver_closed -> told = true
                     :: else
@@ -139,23 +141,33 @@ again:
                     if
                     :: told
                     :: else ->
-                        d_step { asleep = true; wanted = need };
-                        /* event_sleep */
+                        d_step { wanted = need; slept = false };
+                        /* event_sleep: a look, then the kernel's, which queues in the same step */
                         if
-                        :: d_step { sem > 0 -> sem--; asleep = false; wanted = 0; slept = false }
-                        :: d_step { early < EARLY -> early++; asleep = false; wanted = 0; slept = false }
-                        :: atomic { timeout ->
-                                CLAIM(woken, BOUND && deaths > 0);
-                                CLAIM(one_slice, !slept);
-                                asleep = false; wanted = 0; slept = true }
+                        :: posts
+                        :: else ->
+                            if
+                            :: posts
+                            :: d_step { !posts -> queued = true };
+                                if
+                                :: !queued
+                                :: d_step { early < EARLY -> early++; queued = false }
+                                :: atomic { timeout ->
+                                        CLAIM(woken, BOUND && deaths > 0);
+                                        CLAIM(one_slice, !fruitless);
+                                        queued = false; slept = true }
+                                fi
+                            fi
                         fi;
+                        d_step { posts = false; wanted = 0; fruitless = slept };
                         seen = head      /* look_for_room */
                     fi
                 fi;
                 waiting = false          /* event_lower */
             od
         fi;
-        slept = false;
+        skip;
+        d_step { slept = false; fruitless = false };
         if
         :: told -> break                 /* -EPIPE */
         :: else
@@ -184,14 +196,17 @@ again:
     od;
     skip
     } unless { sender_killed };
-    d_step { asleep = false; wanted = 0 };
+    d_step { queued = false; wanted = 0 };
     sender_held = false;
 #if SDEATHS
     if
     :: next < M && sender_killed ->
         /* take_if_free: the lock is free, the lane drained. Then settle, and lane_writer_init. */
-        d_step { head == tail -> sender_held = true; sender_killed = false; need = 0; i = 0; slept = false };
-        waiting = false; sem = 0;        /* event_init */
+        d_step {
+            head == tail -> sender_held = true; sender_killed = false;
+            need = 0; i = 0; slept = false; fruitless = false
+        };
+        waiting = false; posts = false;  /* event_init */
         d_step { idle = true; next = tail; seen = tail };
         goto again
     :: else
@@ -211,10 +226,15 @@ inline take_waiting()
         fi
     fi
 }
+/* event_post: the word, then the kernel */
 inline wake_sender()
 {
     if
-    :: d_step { wake -> wake = false; sem++; CLAIM(few_posts, sem <= 2) }
+    :: wake ->
+#ifndef M_NO_POSTS
+        posts = true;
+#endif
+        d_step { queued = false; wake = false }
     :: else
     fi
 }
@@ -265,7 +285,7 @@ end:    if
 #endif
                     wake_sender();
                     if
-                    :: AT_HALF -> CLAIM(half, !(asleep && waiting && sem == 0 && CAP - (tail - head) >= wanted))
+                    :: AT_HALF -> CLAIM(half, !(queued && waiting && !posts && CAP - (tail - head) >= wanted))
                     :: else
                     fi
                 :: else -> break
@@ -320,7 +340,8 @@ end:    if
 active proctype reaper()
 {
     do
-    :: d_step { rdeaths < RDEATHS && receiver_held && !receiver_killed -> receiver_killed = true; rdeaths++; deaths++ }
+    :: d_step { rdeaths < RDEATHS && receiver_held && !receiver_killed ->
+            receiver_killed = true; rdeaths++; deaths++ }
     :: d_step { sdeaths < SDEATHS && sender_held && !sender_killed -> sender_killed = true; sdeaths++; deaths++ }
     :: break
     od
@@ -329,7 +350,7 @@ active proctype reaper()
 /* When nothing moves any more. */
 active proctype quiet()
 {
-    atomic { timeout -> CLAIM(all_received, asleep || !receiver_held || head == tail) }
+    atomic { timeout -> CLAIM(all_received, queued || !receiver_held || head == tail) }
 }
 
 init

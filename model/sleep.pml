@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sleep.pml: the receiver sleeps; who sends or closes wakes it.
- * Mirrors sleep_for_message, ended (receiver.c), merge_rest, merge_init (merge.c), event_raise, event_sleep,
- * event_lower, event_wake (cond.c), members_ring, give_up_place, take_receiver_place (members.c), and what is in
+ * Mirrors sleep_for_message, ended (receiver.c), merge_rest (merge.c), event_raise, event_sleep, event_lower,
+ * event_wake, event_post (cond.c), members_ring, give_up_place, take_receiver_place (members.c), and what is in
  * lanes.inc. Unordered: which message is next is merge.pml's and idle.pml's. Spinning is the same look again.
  *
- *   NS senders send K messages each (K1 all but the first), then close or live on in silence. A sleep ends by a post, early EARLY times, and, with BOUND, when
- *   nothing else in the world can go on: that is the end of a slice that mattered.
+ *   NS senders send K messages each (K1 all but the first), then close or live on in silence. A sleep ends by a
+ *   post, early EARLY times, and, with BOUND, when nothing else in the world can go on: that is the end of a slice
+ *   that mattered.
  *   DEATHS   senders die at any step; with STOPS they are stopped for good instead, and keep their locks
  *   RDEATHS  receivers die at any step, and a successor comes each time
  *
@@ -15,7 +16,6 @@
  *   one_slice  after one bounded sleep that nobody ended the receiver has a message, or the end; where
  *              senders live on: it has all that was published
  *   complete   when recv returns 0, everything published was received
- *   few_posts  posts do not pile up
  */
 #ifndef NS
 #define NS 2
@@ -44,15 +44,18 @@
 
 #define SENDS(s)        (s == 0 -> K : K1)
 #define LAST_ACCESS(me) skip
+#define MAY_DIE(s)      (!gone[s])     /* also when it has closed and not yet rung */
 #define WAKE            event_wake()
 
-hidden byte woken, one_slice, complete, few_posts;
+hidden byte woken, one_slice, complete;
 
 #include "lanes.inc"
 
 bool waiting;              /* not_empty.waiting */
-byte sem;                  /* not_empty.semaphore */
+bool posts;                /* not_empty.posts, a futex */
+bool queued;               /* the receiver sleeps in the kernel on `posts` */
 byte early, rdeaths;
+bool gone[NS];             /* this sender has nothing more to do */
 bool receiver_killed, over;
 
 /* event_wake */
@@ -64,7 +67,11 @@ inline event_wake()
         if                                     /* exchange */
         :: !waiting
         :: d_step { waiting -> waiting = false };
-            d_step { sem++; CLAIM(few_posts, sem <= NS + 1) }    /* event_post */
+            /* event_post: the word, then the kernel */
+#ifndef M_NO_POSTS
+            posts = true;
+#endif
+            queued = false
         fi
     fi
 }
@@ -83,18 +90,19 @@ proctype sender(byte me)
 #ifdef M_CLOSE_RINGS_FIRST
     ready_set(me);
     event_wake();
-    held[me] = false
+    held[me] = false;
 #else
     held[me] = false;
     ready_set(me);
-    event_wake()
-#endif
-    } unless { killed[me] };
-#if !STOPS
-    held[me] = false;
+    event_wake();
 #endif
 silent:
     skip
+    } unless { killed[me] };
+    d_step {
+        gone[me] = true;
+        if :: killed[me] && !STOPS -> held[me] = false :: else fi
+    }
 }
 
 active proctype reaper()
@@ -138,12 +146,9 @@ taken:
     :: d_step { i == NS -> i = 0 }; break
     od;
     if :: found -> found = false; goto next :: else fi;
-    /* event_raise: eat late posts, raise */
-#ifndef M_NO_DRAIN
-    do
-    :: d_step { sem > 0 -> sem-- }
-    :: sem == 0 -> break
-    od;
+    /* event_raise: eat a late post, raise */
+#ifndef M_CLEAR_LATE
+    posts = false;
 #endif
     waiting = true;
     /* the second look: who rang, who is there */
@@ -158,23 +163,39 @@ taken:
 #endif
         if :: found -> found = false; goto lower :: else -> goto finished fi
     fi;
-    /* event_sleep, and the sweep if nobody woke it */
+#ifdef M_CLEAR_LATE
+    posts = false;
+#endif
+    /* event_sleep: a look, then the kernel's, which queues in the same step */
     if
-    :: d_step { sem > 0 -> sem-- }
-    :: d_step { early < EARLY -> early++ }; merge_sweep(); found = false
-    :: atomic { timeout ->
-            best = 0;
-            do :: best < NS && at[best] == tail[best] -> best++ :: else -> break od;
+    :: posts
+    :: else ->
+        if
+        :: posts
+        :: d_step { !posts -> queued = true };
             if
-            :: best == NS && ANY_HELD -> goto quiet      /* nothing is owed: it may sleep for ever */
-            :: else
-            fi;
-            best = 0;
-            CLAIM(woken, BOUND && deaths > 0);
-            CLAIM(one_slice, !fruitless);
-            fruitless = true };
-#ifndef M_NO_SWEEP
-        merge_sweep(); found = false
+            :: !queued
+            :: d_step { early < EARLY -> early++; queued = false }
+            :: atomic { timeout ->
+                    best = 0;
+                    do :: best < NS && at[best] == tail[best] -> best++ :: else -> break od;
+                    if
+                    :: best == NS && ANY_HELD -> goto quiet      /* nothing is owed: it may sleep for ever */
+                    :: else
+                    fi;
+                    best = 0;
+                    CLAIM(woken, BOUND && deaths > 0);
+                    CLAIM(one_slice, !fruitless);
+                    queued = false; fruitless = true }
+            fi
+        fi
+    fi;
+    if
+    :: d_step { posts -> posts = false }       /* woken */
+#ifdef M_NO_SWEEP
+    :: d_step { !posts -> skip }
+#else
+    :: d_step { !posts -> skip }; merge_sweep(); found = false
 #endif
     fi;
 lower:
@@ -190,9 +211,12 @@ quiet:
     if
     :: receiver_killed ->
         /* take_receiver_place: event_init; then merge_init */
-        d_step { receiver_killed = false; i = 0; took = 0; bits = 0; best = 0; found = false; fruitless = false };
+        d_step {
+            receiver_killed = false; queued = false; fruitless = false;
+            i = 0; took = 0; bits = 0; best = 0; found = false
+        };
         waiting = false;
-        sem = 0;
+        posts = false;
         goto again
     :: else -> over = true
     fi
