@@ -240,7 +240,8 @@ static void run_command(struct input *in)
             ;
         break;
     case 5:
-        merge_rest(&t.merge);
+        if (!receive())
+            merge_rest(&t.merge);
         break;
     case 6:
         merge_sweep(&t.merge);

@@ -58,7 +58,8 @@ struct lane_reader *merge_next(struct merge *m);
 /* Done with the head of this lane, which merge_next returned last. */
 void merge_advance(struct merge *m, struct lane_reader *lane);
 
-/* Nothing was visible: let all lanes go. False: something came meanwhile, look again. */
+/* Let all lanes go; only after merge_next returned NULL without an error. False: something came meanwhile,
+   look again. */
 bool merge_rest(struct merge *m);
 
 /* Look at every lane, watched or not; those with messages are watched from now on. True: there was one. */

@@ -726,7 +726,8 @@ static void scribbled_words(void)
                 atomic_store(&t.control->ready_words, random_below(4));
                 break;
             case 4:
-                merge_rest(&t.m);
+                if (!merge_next(&t.m) && !t.m.error)
+                    merge_rest(&t.m);
                 break;
             default:
                 merge_sweep(&t.m);
