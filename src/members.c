@@ -66,7 +66,8 @@ static void unlink_if_last(const struct channel *c)
 {
     if (!(c->segment.geometry.flags & SHMCHAN_UNLINK_ON_CLOSE) || !c->path.text[0] || c->lock_fd < 0)
         return;
-    if (liveness_hold_all(c->lock_fd) == 0 && !awaits_receiver(c) && segment_is_at(&c->segment, &c->path))
+    if (liveness_hold_all(c->lock_fd) == 0 && !awaits_receiver(c) &&
+        segment_is_at(&c->segment, &c->path) == 1)
         unlink(c->path.text);
 }
 

@@ -83,7 +83,7 @@ static int open_once(const struct segment_path *path, const struct shmchan_optio
     *ret_tried = channel->segment.inode;
     r = make(channel, &half);
     /* The last one to leave, or remove_orphan, may have removed the name since we found it. */
-    if (r == 0 && !segment_is_at(&channel->segment, path)) {
+    if (r == 0 && segment_is_at(&channel->segment, path) == 0) {
         drop(half);
         r = -ENOENT;
     }
@@ -216,9 +216,10 @@ int shmchan_remove_orphan(const char *name)
     r = liveness_hold_all(segment.fd);
     if (r == -EAGAIN)
         r = -EBUSY;
-    if (r == 0 && !segment_is_at(&segment, &path))
-        r = -ENOENT;
-    if (r == 0 && unlink(path.text) < 0)
+    int at = r == 0 ? segment_is_at(&segment, &path) : r;
+    if (at <= 0)
+        r = at == 0 ? -ENOENT : at;
+    else if (unlink(path.text) < 0)
         r = errno == EPERM ? -EACCES : -errno;
     liveness_drop_all(segment.fd);
     segment_close(&segment);

@@ -327,10 +327,12 @@ void segment_unmap_lane(const struct segment *segment, const void *slots)
 
 /* ------------------------------------------------------------------------------------------------ names */
 
-bool segment_is_at(const struct segment *segment, const struct segment_path *path)
+int segment_is_at(const struct segment *segment, const struct segment_path *path)
 {
     struct stat st;
-    return lstat(path->text, &st) == 0 && st.st_dev == segment->device && st.st_ino == segment->inode;
+    if (lstat(path->text, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return st.st_dev == segment->device && st.st_ino == segment->inode;
 }
 
 int segment_probe(const struct segment_path *path, struct shm_header *ret_header, struct stat *ret_stat)

@@ -55,8 +55,8 @@ void segment_unback_lane(const struct segment *segment, uint32_t place); /* its 
 void *segment_map_lane(const struct segment *segment, uint32_t place, bool writable, int *ret_error);
 void segment_unmap_lane(const struct segment *segment, const void *slots);
 
-/* Does the path still lead to this segment? */
-bool segment_is_at(const struct segment *segment, const struct segment_path *path);
+/* Does the path still lead to this segment? 1, 0, or -errno: it cannot be told. */
+int segment_is_at(const struct segment *segment, const struct segment_path *path);
 
 /* The header behind this path, of any version: 0, -EBADMSG if it is none, or why it cannot be read. */
 int segment_probe(const struct segment_path *path, struct shm_header *ret_header, struct stat *ret_stat);
