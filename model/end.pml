@@ -17,7 +17,8 @@
  *
  * Claims
  *   nobody     when the question says that nobody holds a sender, no living process has one: the parent's counts
- *              until it closes it, the child's from the instant of fork until it closes it or is told why it has none
+ *              until it closes it, the child's from the instant of fork until it closes it or is told why it has
+ *              none
  *   complete   when recv then returns 0, everything published before the question was received
  *   end_comes  when nobody has a sender any more, recv returns 0 after one slice at the latest
  *   unread     nobody writes a slot that was not received

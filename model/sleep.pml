@@ -13,6 +13,8 @@
  *
  * Claims
  *   woken      without deaths no sleep needs its bound: no wake-up is lost
+ *   acknowledged  (with ACKNOWLEDGED, in place of `woken`) no sleep over a message whose send has returned needs
+ *              it. With two senders, a death and no bound this does not hold: see docs/MODEL.md
  *   one_slice  after one bounded sleep that nobody ended the receiver has a message, or the end; where
  *              senders live on: it has all that was published
  *   complete   when recv returns 0, everything published was received
@@ -47,7 +49,7 @@
 #define MAY_DIE(s)      (!gone[s])     /* also when it has closed and not yet rung */
 #define WAKE            event_wake()
 
-hidden byte woken, one_slice, complete;
+hidden byte woken, acknowledged, one_slice, complete;
 
 #include "lanes.inc"
 
@@ -82,7 +84,10 @@ proctype sender(byte me)
     {
     idle[me] = true;                           /* settle */
     do
-    :: n < SENDS(me) -> n++; publish(me, 1)
+    :: n < SENDS(me) -> n++; publish(me, 1);
+#ifdef ACKNOWLEDGED
+        returned[me] = next
+#endif
     :: else -> break
     od;
     /* It closes, or lives on in silence. give_up_place: */
@@ -184,7 +189,16 @@ taken:
                     :: else
                     fi;
                     best = 0;
+#ifdef ACKNOWLEDGED
+                    do
+                    :: best < NS -> CLAIM(acknowledged, BOUND || at[best] >= returned[best]); best++
+                    :: else -> break
+                    od;
+                    best = 0;
+                    if :: !BOUND -> goto quiet :: else fi;
+#else
                     CLAIM(woken, BOUND && deaths > 0);
+#endif
                     CLAIM(one_slice, !fruitless);
                     queued = false; fruitless = true }
             fi
