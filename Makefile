@@ -81,16 +81,17 @@ $(BUILD)/examples/%: examples/%.c $(STATIC)
 # One place knows what is needed beyond gcc, make and libc: .ci/deps (make deps runs it).
 have = $(shell pkg-config --exists $(1) 2>/dev/null && echo yes)
 
-ifeq ($(call have,jansson),yes)
+ifeq ($(call have,jansson ncursesw),yes)
 tools: $(STAT)
 else
 tools:
-	@echo "shmchan-stat is left out: it needs jansson and pkg-config (run 'make deps', or install libjansson-dev)"
+	@echo "shmchan-stat is left out: it needs jansson, ncursesw and pkg-config (run 'make deps', or install" \
+	    "libjansson-dev libncurses-dev)"
 endif
 
 $(STAT): $(wildcard tools/*.c tools/*.h) $(STATIC)
-	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags jansson) $(ALL_LDFLAGS) -o $@ $(filter tools/%.c,$^) \
-	    $(STATIC) $(shell pkg-config --libs jansson) $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(shell pkg-config --cflags jansson ncursesw) $(ALL_LDFLAGS) -o $@ $(filter tools/%.c,$^) \
+	    $(STATIC) $(shell pkg-config --libs jansson ncursesw) $(LDLIBS)
 
 $(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(INTERNAL)
 	@mkdir -p $(@D)

@@ -18,6 +18,8 @@ prefix=/shmchan-test-$$
 work=$(mktemp -d) || exit 1
 peers=
 failed=0
+# Of one locale, so that bars are ASCII; sections that want another say so.
+export LC_ALL=C
 # Asks in vain up to this many times, 0.1 s apart. A watchdog: nothing is timed.
 patience=600
 
@@ -92,20 +94,73 @@ is() {
 # A peer does what its arguments say, one after the other, prints each when it is done, and leaves without
 # closing, so that whoever wants an orderly end says so.
 cat >"$work/peer.c" <<'EOC'
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "layout.h"
 #include "shmchan.h"
 
 static struct shmchan_options options = {.struct_size = sizeof(struct shmchan_options), .message_size = 8};
 static shmchan_sender *tx;
 static shmchan_receiver *rx;
 static const char *name;
+
+/* A forked child that stops before the library's fork handler has run in it: registered before that is. */
+static int child_pauses;
+static void in_child(void)
+{
+    if (child_pauses)
+        for (;;)
+            pause();
+}
+__attribute__((constructor(101))) static void early(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+static struct shm_control *region(int flags)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/dev/shm%s", name);
+    int fd = open(path, flags);
+    void *p = mmap(NULL, sizeof(struct shm_control) + sizeof(struct shm_place), PROT_READ | PROT_WRITE,
+                   MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        abort();
+    return p;
+}
+
+/* Shorter and long enough again, for as long as we live. */
+static void flap(int bytes)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/dev/shm%s", name);
+    char *copy = malloc((size_t)bytes);
+    int fd = open(path, O_RDWR);
+    if (copy == NULL || pread(fd, copy, (size_t)bytes, 0) != bytes)
+        abort();
+    for (;;) {
+        if (ftruncate(fd, 4096) < 0 || pwrite(fd, copy, (size_t)bytes, 0) != bytes)
+            abort();
+    }
+}
+
+static int trace(int pid)
+{
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)
+        return -1;
+    return waitpid(pid, NULL, __WALL) == pid ? 0 : -1;
+}
 
 static int act(const char *what, const char *value)
 {
@@ -148,6 +203,30 @@ static int act(const char *what, const char *value)
     else if (strcmp(what, "receive-for-ever") == 0)
         while (r >= 0)
             r = shmchan_recv(rx, &message);
+    else if (strcmp(what, "pair") == 0)
+        r = shmchan_pair(&options, &tx, &rx);
+    else if (strcmp(what, "send-now-and-then") == 0)
+        while (r == 0) {
+            r = shmchan_send(tx, &message);
+            usleep(1000);
+        }
+    else if (strcmp(what, "receive-slowly") == 0)
+        while (r >= 0) {
+            r = shmchan_recv(rx, &message);
+            usleep(1000);
+        }
+    else if (strcmp(what, "fork") == 0) {
+        child_pauses = 1;
+        if (fork() < 0)
+            abort();
+    } else if (strcmp(what, "trace") == 0)
+        r = trace(atoi(value));
+    else if (strcmp(what, "scribble-tail") == 0)
+        region(O_RDWR)->places[0].tail = UINT64_C(1) << 40;
+    else if (strcmp(what, "scribble-mutex-owner") == 0)
+        region(O_RDWR)->mutex_owner_pid = atoi(value);
+    else if (strcmp(what, "flap") == 0)
+        flap(atoi(value));
     else if (strcmp(what, "reserve") == 0)
         r = shmchan_reserve(tx, &slot, SHMCHAN_FOREVER);
     else if (strcmp(what, "close-sender") == 0)
@@ -241,7 +320,7 @@ EOC
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 compile() {
     # shellcheck disable=SC2086  # flags are lists
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -o "$@" -pthread -lrt
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" -o "$@" -pthread -lrt
 }
 compile "$work/peer" "$work/peer.c" "$build/libshmchan.a" || exit 1
 # shellcheck disable=SC2046  # likewise
@@ -305,8 +384,21 @@ query() {
 # page is the later look, so that what lasts and is in the JSON is in the page too.
 look() {
     "$stat" --json "$@" >"$work/json" 2>/dev/null
+    cat "$work/json" >>"$work/documents"
     "$stat" "$@" >"$work/page" 2>"$work/err"
     status=$?
+}
+
+# in_state WHAT WORD SEVERITY PATTERN: so says the look before: in its JSON, and on its page, whose diagnosis
+# matches.
+in_state() {
+    fact "$1: JSON's state" "$2" state
+    fact "$1: severity" "$3" severity
+    has "$1: page" "$work/page" "^(${channel}|memfd:[0-9]+): $2\$"
+    sed -n 2p "$work/page" >"$work/sentence"
+    has "$1: diagnosis" "$work/sentence" "$4"
+    echo "  $(query channels 0 diagnosis)" >"$work/sentence"
+    has "$1: diagnosis in JSON" "$work/sentence" "$4"
 }
 
 # asks VALUE PATH...: that a fresh look at $channel finds it there.
@@ -327,6 +419,12 @@ more() {
     '' | *[!0-9]*) return 1 ;;
     esac
     [ "$value" -gt "$than" ]
+}
+
+# moves PATH...: likewise a rate that is not 0.
+moves() {
+    look "$channel"
+    case $(query channels 0 "$@") in null | 0.0 | "(missing)") return 1 ;; esac
 }
 
 # fact WHAT VALUE PATH...: of the look before.
@@ -354,24 +452,49 @@ for wrong in --nonsense -x -xy --json=1 "--$(printf '\033')[2J"; do
     has "... that names the cure" "$work/err" "see 'shmchan-stat --help'\$"
     has_not "... and drives no terminal" "$work/err" '[[:cntrl:]]'
 done
+while read -r wrong; do
+    # shellcheck disable=SC2086  # words
+    "$stat" $wrong >"$work/out" 2>"$work/err"
+    is "what does not go together ($wrong) is status 2" $? 2
+    has "... and says so" "$work/err" "^shmchan-stat: .*; see 'shmchan-stat --help'\$"
+done <<'END'
+--yes
+--dry-run
+--warning used=80%
+--openmetrics --json
+--openmetrics -w
+-w0
+--watch=x
+--watch=1e3
+--critical
+--remove-orphans --json
+END
+for wrong in "--check --nonsense" "--check --warning nonsense" "--nonsense --check" "--check --json"; do
+    # shellcheck disable=SC2086  # words
+    "$stat" $wrong >"$work/out" 2>"$work/err"
+    is "a monitor's wrong usage ($wrong) is status 3" $? 3
+done
 for output in --help --version; do
     "$stat" $output >/dev/full 2>"$work/err"
     is "$output to a full device is status 1" $? 1
     has "... and says so" "$work/err" 'cannot write the output: No space left'
 done
 
-# What runs in a /dev/shm of its own, which is empty.
+# What runs in a /dev/shm of its own, which is empty, and sees no processes but its own.
 cat >"$work/alone" <<'EOC'
 #!/bin/sh
 mount -t tmpfs none /dev/shm && exec "$@"
 EOC
 chmod +x "$work/alone"
-if unshare --mount "$work/alone" true 2>/dev/null; then
-    unshare --mount "$work/alone" "$stat" >"$work/out" 2>"$work/err"
+alone() {
+    unshare --mount --pid --fork --mount-proc "$work/alone" "$@"
+}
+if alone true 2>/dev/null; then
+    alone "$stat" >"$work/out" 2>"$work/err"
     is "no channel is no failure" $? 0
     is "... prints no line" "$(wc -c <"$work/out")" 0
-    has "... and says so" "$work/err" '^shmchan-stat: no named channel'
-    unshare --mount "$work/alone" "$stat" --json >"$work/json"
+    has "... and says so" "$work/err" '^shmchan-stat: no channel'
+    alone "$stat" --json >"$work/json"
     is "no channel in JSON is no failure" $? 0
     is "... and an empty array" "$(query channels '#')" 0
 else
@@ -419,25 +542,26 @@ check "JSON: start time is /proc's" test \
     "$(query channels 0 receiver start_time_ticks)" = "$(sed 's/.*) //' "/proc/$receiver/stat" | cut -d' ' -f20)"
 check "JSON: made in the last hour" test \
     $(($(date +%s) - $(query channels 0 created_realtime_ns) / 1000000000)) -lt 3600
-has "page: name" "$work/page" "^$channel\$"
+in_state "idle" idle 0 "^  It is well, and nothing is sent: no message waits. The receiver \\(pid $receiver, \`peer\`\\) has waited"
 has "page: type" "$work/page" '^  type +struct sample$'
 has "page: capacity" "$work/page" '^  capacity +128 messages a lane$'
 has "page: flags" "$work/page" '^  flags +none$'
-has "page: used" "$work/page" '^  used +0 of 128 '
+has "page: used" "$work/page" '^  waiting +[.]{20}  0 %: 0 of 128 '
 has "page: receiver's pid" "$work/page" "^  pid +$receiver\$"
-has "page: receiver asleep, for how long" "$work/page" '^  asleep +for [0-9.hms]+$'
+has "page: receiver asleep, for how long" "$work/page" '^  asleep +for [0-9].* m?s, until a message comes$'
 has "page: mutex" "$work/page" '^  mutex +free$'
-has "page: sender" "$work/page" "^ +0 +alive +$sender +0 +0 +0/128 +- +- +0 +peer\$"
+has "page: sender" "$work/page" "^ +0 +alive +$sender +peer +0 +0 +0/128 +[.]+ +- +- +0 +0\$"
 "$stat" >"$work/out"
 is "the list succeeds" $? 0
-has "list: header" "$work/out" '^NAME +SIZE +CAP +USED +SENDERS +RECEIVER +SENT +RECVD +TYPE$'
-has "list: its line" "$work/out" "^$channel +8 +128 +0/128 +1/7 +$receiver +0 +0 +struct sample\$"
+has "list: header" "$work/out" '^NAME +STATE +USED +FILL +SENDERS +RECEIVER +SIZE +CAP +TYPE +SENT/S +RECVD/S +COMMAND$'
+has "list: its line" "$work/out" "^$channel +idle +0/128 +[.]+ +1/7 +$receiver +8 +128 +struct sample +0 +0 +peer\$"
 "$stat" --json >"$work/json"
 is "list in JSON: status" $? 0
 is "list in JSON: the same" "$(query channels "name=$channel" receiver pid)" "$receiver"
 if command -v python3 >/dev/null && python3 -c 0 2>/dev/null; then
     check "another JSON parser agrees" python3 -c \
         'import json, sys; json.load(open(sys.argv[1]))["channels"][0]["name"]' "$work/json"
+    cat "$work/json" >>"$work/documents"
 else
     skip "another JSON parser agrees" "no python3"
 fi
@@ -478,6 +602,7 @@ peer busy-r "$channel" capacity=64 create-receiver receive-for-ever
 receiver=$peer
 eventually said busy-r create-receiver || not_ok "a channel is made"
 peer busy-1 "$channel" open-sender send-for-ever
+one=$peer
 peer busy-2 "$channel" open-sender send-for-ever
 check "busy: both senders join" eventually asks 2 senders_joined
 check "busy: one sends" eventually more 1000 senders 0 sent_messages
@@ -501,6 +626,8 @@ done
 is "busy: ten looks agree with themselves" $bad 0
 check "busy: it goes on meanwhile" eventually more "$last" received_messages
 check "busy: sends have tickets" test "$(query channels 0 tickets)" -gt 0
+check "busy: nothing is stopped, so its state is one of two" \
+    eval 'case $(query channels 0 state) in full | flowing) true ;; *) false ;; esac'
 
 # ---------------------------------------------------------------- a stopped receiver, full lanes
 
@@ -517,13 +644,20 @@ fact "full: lane" 64 senders 0 lane_used_messages
 check "full: times full" test "$(query channels 0 senders 0 times_full)" -ge 1
 # Longer than the library sleeps between two looks at who lives.
 check "full: the time asleep goes on" eventually more 1000000000 senders 0 asleep_ns
-has "page: receiver is stopped" "$work/page" '^  state +stopped$'
-has "page: all used" "$work/page" '^  used +128 of 128 in the lanes in use \(100 %\)$'
-has "page: a full lane and its sleeper" "$work/page" '^ +0 +alive .* 64/64 +- +[0-9.]+s +[1-9][0-9]* +peer$'
+in_state "a stopped receiver" stalled 2 "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for [1-9][0-9.]* s and is stopped \\(state T\\); 128 messages wait, 2 of 2 senders are blocked, the longest for [1-9][0-9.]* s\\. Let it go on with \`kill -CONT $receiver\`;"
+fact "full: senders blocked" 2 senders_blocked
+check "full: the longest for how long" test "$(query channels 0 longest_blocked_ns)" -gt 1000000000
+fact "full: nothing moves" 0.0 received_messages_per_second
+has "page: receiver is stopped" "$work/page" '^  state +stopped \(state T\)$'
+has "page: all used" "$work/page" '^  waiting +#{20}  100 %: 128 of 128 in the lanes in use$'
+has "page: a full lane and its sleeper" "$work/page" '^ +0 +alive +[0-9]+ +peer .* 64/64 +#+ +- +[0-9.]+s +[1-9][0-9.k]* '
 "$stat" >"$work/out"
-has "list: full" "$work/out" "^$channel +8 +64 +128/128 +2/256 +$receiver "
+has "list: stalled" "$work/out" "^$channel +stalled +128/128 +#+ +2/256 +$receiver +8 +64 "
 kill -CONT "$receiver"
 check "full: it goes on" eventually asks false senders 0 asleep
+end "$one" KILL
+end "$peer" KILL
+end "$receiver" KILL
 
 # ---------------------------------------------------------------- a stopped sender
 
@@ -542,7 +676,9 @@ fact "stopped: reserved" 1 senders 0 reserved_messages
 fact "stopped: flags" '["wait-for-receiver","unordered","unlink-on-close"]' flags
 fact "stopped: no tickets in an unordered channel" null tickets
 fact "stopped: nobody died" 0 senders_died
-has "page: stopped" "$work/page" "^ +0 +stopped +$sender +3 +3 +3/8 +yes +- +0 +peer\$"
+has "page: stopped" "$work/page" "^ +0 +stopped +$sender +peer +3 +0 +3/8 +#+[.]+ +yes +- +0 +3\$"
+has "page: what to do about a stopped sender" "$work/page" \
+    "Sender 0 \\(pid $sender, \`peer\`\\) is stopped \\(state T\\)\\. Let it go on with \`kill -CONT $sender\`\\.\$"
 has "page: flags in words" "$work/page" '^  flags +waits for a receiver, unordered, removed on close$'
 has "page: no tickets" "$work/page" '^  tickets +none'
 has_not "page: nobody is dead" "$work/page" '^ +[0-9]+ +dead '
@@ -555,7 +691,8 @@ if unshare --pid --fork --mount-proc true 2>/dev/null; then
     unshare --pid --fork --mount-proc "$stat" "$channel" >"$work/page"
     is "elsewhere: status" $? 0
     has "elsewhere: receiver" "$work/page" '^  state +elsewhere$'
-    has "elsewhere: sender" "$work/page" "^ +0 +elsewhere +$sender +3 "
+    has "elsewhere: sender" "$work/page" "^ +0 +elsewhere +$sender +peer +3 "
+    has "elsewhere: diagnosis" "$work/page" 'not visible from here\).* what it does cannot be seen from here'
     unshare --pid --fork --mount-proc "$stat" --json "$channel" >"$work/json"
     fact "elsewhere: in JSON" elsewhere senders 0 process
     fact "elsewhere: and alive" alive senders 0 state
@@ -584,8 +721,11 @@ fact "killed: reserved" 1 senders 0 reserved_messages
 fact "killed: messages wait" 3 used_messages
 fact "killed: nobody alive" 0 senders_alive
 fact "killed: gone with messages" 1 senders_gone_with_messages
-has "page: dead" "$work/page" "^ +0 +dead +$sender +5 +5 +3/8 +lost +- +0 +peer\$"
-has "page: gone" "$work/page" '^  gone +1 with messages left'
+in_state "killed" stalled 2 \
+    "Sender 0 \\(pid $sender, \`peer\`\\) died with 3 messages still to be received and one reserved that is lost\\.\$"
+has "page: dead" "$work/page" "^ +0 +dead +$sender +peer +5 +- +3/8 +#+[.]+ +lost +- +0 +5\$"
+has "page: abandoned by whom" "$work/page" \
+    "^  abandoned +3 messages, still to be received, and a reservation, lost, by sender 0 \\(pid $sender, \`peer\`\\), which died\$"
 
 # The place's second holder, so that its count and the place's differ.
 channel=$prefix-second
@@ -605,7 +745,7 @@ fact "left: sent in this place" 5 senders 0 lane_sent_messages
 fact "left: received of it" 4 senders 0 lane_received_messages
 fact "left: nobody died" 0 senders_died
 fact "left: two joined" 2 senders_joined
-has "page: left" "$work/page" '^ +0 +left +[0-9-]+ +2 +5 +1/8 +- +- +0 +(peer|-)$'
+has "page: left" "$work/page" '^ +0 +left +[0-9-]+ +(peer|-) +2 +- +1/8 +#[.]+ +- +- +0 +5$'
 
 # ---------------------------------------------------------------- orphaned, and receivers that are not there
 
@@ -623,17 +763,19 @@ is "orphaned: status" "$status" 0
 fact "orphaned: receiver" dead receiver state
 fact "orphaned: sender" dead senders 0 state
 fact "orphaned: messages remain" 4 used_messages
+in_state "orphaned" orphaned 1 "^  No living process holds a place in this channel\\. The receiver \\(pid $receiver, \`peer\`\\) ended without closing; 1 sender had joined; 4 messages wait\\. .*\`shmchan-stat --remove-orphans $channel\`\\. Sender 0 \\(pid $sender, \`peer\`\\) died with 4 messages still"
 has "page: dead receiver" "$work/page" '^  state +dead$'
 has "page: which one" "$work/page" "^  last pid +$receiver\$"
 "$stat" >"$work/out"
-has "list: orphaned" "$work/out" "^$channel +8 +4 +4/4 +0/256 +- +4 +0 +-\$"
+has "list: orphaned" "$work/out" "^$channel +orphaned +4/4 +#+ +0/256 +- +8 +4 +- +0 +0 +-\$"
 
 channel=$prefix-none
-peer none "$channel" capacity=4 mode=644 create-sender send=1 pause
+peer none "$channel" capacity=4 places=8 mode=644 create-sender send=1 pause
 ready none
 look "$channel"
 fact "no receiver yet" none receiver state
 fact "no receiver yet: no pid" null receiver pid
+in_state "no receiver yet" "no receiver" 2 '^  No receiver has joined yet; 1 message waits, 1 sender is there: senders go on until their lanes are full'
 has "page: none yet" "$work/page" '^  state +none yet$'
 readable=$channel
 
@@ -644,6 +786,126 @@ look "$channel"
 fact "a closed receiver" closed receiver state
 has "page: closed" "$work/page" '^  state +closed$'
 fact "no sender yet" '[]' senders
+in_state "all closed" orphaned 1 'The receiver .* has closed; 0 senders had joined; no message waits'
+
+# ---------------------------------------------------------------- states that come of how the two sides work
+
+channel=$prefix-flowing
+peer flowing-r "$channel" capacity=64 create-receiver receive-for-ever
+receiver=$peer
+eventually said flowing-r create-receiver || not_ok "a channel is made"
+peer flowing-s "$channel" open-sender send-now-and-then
+check "flowing: so it is" eventually asks flowing state
+check "flowing: at a rate" eventually moves received_messages_per_second
+asks flowing state
+in_state "flowing" flowing 0 '^  It is well: [0-9].* sent and [0-9].* received a second, (no|[0-9]+) messages? waits?, no sender is blocked'
+
+end "$peer" KILL
+end "$receiver" KILL
+
+channel=$prefix-slow
+peer slow-r "$channel" capacity=64 create-receiver receive-slowly
+receiver=$peer
+eventually said slow-r create-receiver || not_ok "a channel is made"
+peer slow-s "$channel" open-sender send-for-ever
+check "full: so it is" eventually asks full state
+in_state "full" full 1 "^  The receiver \\(pid $receiver, \`peer\`\\) does not keep up with its senders: .*, [0-9]+ of 64 slots hold messages"
+has "page: full, a lane" "$work/page" '^ +0 +alive .* [0-9]+/64 +#+'
+
+end "$peer" KILL
+end "$receiver" KILL
+
+channel=$prefix-hung
+peer hung-r "$channel" capacity=16 create-receiver pause
+receiver=$peer
+ready hung-r
+peer hung-s "$channel" open-sender send-for-ever
+sender=$peer
+check "stalled: a receiver that does not receive" eventually asks stalled state
+check "stalled: its sender is blocked" eventually asks 1 senders_blocked
+in_state "a receiver that does not receive" stalled 2 \
+    "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for .* although 16 messages wait; it waits for something other than messages \\(state S\\); 1 of 1 sender is blocked.*gdb -p $receiver"
+peer tracer /none "trace=$receiver" pause
+if eventually said tracer 'trace\|ready'; then
+    asks stalled state
+    fact "traced: in JSON" traced receiver process
+    has "traced: and by whom" "$work/page" "held by a debugger \\(state t\\); 16 messages wait.* Let its debugger \\(pid $peer\\) continue"
+    end "$peer" KILL
+else
+    skip "traced" "needs ptrace"
+fi
+end "$receiver" KILL
+look "$channel"
+# It had a receiver and does not wait for another.
+check "a dead receiver, and a sender that was told" eventually asks orphaned state
+
+channel=$prefix-alone
+peer alone-r "$channel" capacity=4 create-receiver receive-for-ever
+receiver=$peer
+eventually said alone-r create-receiver || not_ok "a channel is made"
+look "$channel"
+in_state "no sender yet" "no senders" 1 "^  No sender has joined yet\\. The receiver \\(pid $receiver, \`peer\`\\) is there"
+peer alone-s "$channel" open-sender pause
+ready alone-s
+end "$peer" KILL
+check "no senders: it is told apart from none yet" eventually asks 1 senders_died
+in_state "no senders any more" "no senders" 1 '^  No sender is there: the only one that joined ended without closing'
+
+# flags=1: it waits for a receiver.
+channel=$prefix-waits
+peer waits-r "$channel" capacity=4 flags=1 create-receiver close-receiver pause
+ready waits-r
+peer waits-s "$channel" open-sender send-for-ever
+check "a closed receiver: a sender is blocked" eventually asks 1 senders_blocked
+in_state "a closed receiver" "no receiver" 2 '^  The receiver .* has closed, and no other has come; 4 messages wait, 1 sender is there: 1 of 1 sender is blocked'
+peer waits-r2 "$channel" open-receiver receive=1 pause
+receiver=$peer
+ready waits-r2
+asks 1 takeovers || not_ok "a takeover is counted"
+has "page: takeovers" "$work/page" '^  takeovers +1, of 2 receivers so far$'
+end "$receiver" KILL
+check "a dead receiver" eventually asks "no receiver" state
+in_state "a dead receiver" "no receiver" 2 "^  The receiver \\(pid $receiver, \`peer\`\\) ended without closing, and no other has come"
+
+# ---------------------------------------------------------------- a fork that never ends
+
+# Its parent closes its sender, so that the bridge that the child holds is all there is.
+channel=$prefix-fork
+peer fork "$channel" capacity=4 create-sender send=1 fork close-sender pause
+sender=$peer
+ready fork
+child=$(tr -d ' ' <"/proc/$sender/task/$sender/children" 2>/dev/null)
+end "$sender" KILL
+look "$channel"
+if [ -n "$child" ]; then
+    peers="$peers $child"
+    fact "forking: seen" true sender_forking
+    in_state "forking" "no receiver" 2 'a process that is forking holds a sender for its child'
+    kill -KILL "$child"
+    check "forking: and then it is orphaned" eventually asks orphaned state
+else
+    skip "forking" "no /proc/PID/task/TID/children"
+fi
+
+# ---------------------------------------------------------------- a channel without a name
+
+peer memfd /none capacity=8 'type=struct task' pair send=3 pause
+holder=$peer
+ready memfd
+"$stat" --json >"$work/json"
+channel=$(query channels "holder_pid=$holder" name)
+check "memfd: it is found" eval 'case $channel in memfd:[0-9]*) true ;; *) false ;; esac'
+"$stat" >"$work/out"
+has "memfd: in the list" "$work/out" "^$channel +stalled +3/8 +#+[.]+ +1/256 +$holder +8 +8 +struct task "
+look "$channel"
+is "memfd: by its name" "$status" 0
+in_state "memfd" stalled 2 "^  The receiver \\(pid $holder, "
+has "memfd: who has it" "$work/page" "^  name +none; pid $holder has it open as descriptor [0-9]+\$"
+fact "memfd: who has it, in JSON" "$holder" holder_pid
+end "$holder" KILL
+"$stat" "$channel" >"$work/out" 2>"$work/err"
+is "memfd: it goes with its last process" $? 1
+has "memfd: and is not there" "$work/err" "^shmchan-stat: $channel: no channel of this name"
 
 # ---------------------------------------------------------------- what a region says is not to be trusted
 
@@ -665,64 +927,66 @@ odd_name=$prefix-$(printf 'n\nl\033')
 cp "/dev/shm$channel" "/dev/shm$odd_name"
 "$stat" "$odd_name" >"$work/page"
 is "an odd name: status" $? 0
-has "an odd name" "$work/page" "^$prefix-n\\\\x0al\\\\x1b\$"
+has "an odd name" "$work/page" "^$prefix-n\\\\x0al\\\\x1b: "
 "$stat" --json "$odd_name" >"$work/json"
 fact "an odd name in JSON" "$odd_name" name
 
 # ---------------------------------------------------------------- what cannot be inspected
 
-# refused NAME SYMBOL: alone and beside one that can.
+# refused NAME SYMBOL WHAT STATE: alone and beside one that can.
 refused() {
     "$stat" "$1" "$readable" >"$work/page" 2>"$work/err"
     is "$3: status" $? 1
     has "$3: says why" "$work/err" "^shmchan-stat: $1: .+"
     is "$3: in one line" "$(wc -l <"$work/err")" 1
-    has "$3: the other is shown" "$work/page" "^$readable\$"
+    has "$3: the other is shown" "$work/page" "^$readable: "
     "$stat" --json "$1" "$readable" >"$work/json" 2>/dev/null
     is "$3: JSON status" $? 1
+    cat "$work/json" >>"$work/documents"
+    fact "$3: JSON state" "$4" state
     fact "$3: JSON symbol" "$2" error
     fact "$3: JSON words" "$(sed "s|^shmchan-stat: $1: ||" "$work/err")" error_text
     is "$3: the other is in the JSON" "$(query channels 1 name)" "$readable"
 }
 
-# listed NAME WHAT: with its reason, and no failure.
+# listed NAME WHAT STATE: with its reason, and no failure.
 listed() {
     reason=$(sed "s|^shmchan-stat: $1: ||" "$work/err")
     "$stat" >"$work/out"
     is "$2: the list's status" $? 0
     check "$2: the list says why" grep -Fq "$reason" "$work/out"
-    has "$2: in its line" "$work/out" "^$1 +[^ 0-9]"
+    has "$2: in its line" "$work/out" "^$1 +$3 +[a-z]"
 }
 
-refused "$prefix-nowhere" ENOENT "no such channel"
-refused "/a/b" EINVAL "a name with slashes"
-refused "/$(printf '%0300d' 0)" ENAMETOOLONG "a name too long"
+refused "$prefix-nowhere" ENOENT "no such channel" unreadable
+refused "/a/b" EINVAL "a name with slashes" unreadable
+refused "/$(printf '%0300d' 0)" ENAMETOOLONG "a name too long" unreadable
 "$stat" "" >"$work/out" 2>"$work/err"
 is "an empty name: status" $? 1
 
 echo "not a channel, and longer than its header would be, or not" >"/dev/shm$prefix-text"
-refused "$prefix-text" EBADMSG "a text file"
+refused "$prefix-text" EBADMSG "a text file" damaged
 "$stat" >"$work/out"
 has_not "a text file is not listed" "$work/out" "^$prefix-text "
 : >"/dev/shm$prefix-void"
-refused "$prefix-void" EBADMSG "an empty file"
+refused "$prefix-void" EBADMSG "an empty file" damaged
 
 cp "/dev/shm$readable" "/dev/shm$prefix-version"
 printf '\377' | dd of="/dev/shm$prefix-version" bs=1 seek=8 conv=notrunc 2>/dev/null
-refused "$prefix-version" EPROTONOSUPPORT "another version"
-listed "$prefix-version" "another version"
+refused "$prefix-version" EPROTONOSUPPORT "another version" "foreign version"
+listed "$prefix-version" "another version" "foreign version"
 
 cp "/dev/shm$readable" "/dev/shm$prefix-cut"
 truncate -s 64 "/dev/shm$prefix-cut"
-refused "$prefix-cut" EBADMSG "a truncated header"
+refused "$prefix-cut" EBADMSG "a truncated header" damaged
 cp "/dev/shm$readable" "/dev/shm$prefix-short"
 truncate -s 4096 "/dev/shm$prefix-short"
-refused "$prefix-short" EBADMSG "a truncated region"
-listed "$prefix-short" "a truncated region"
+refused "$prefix-short" EBADMSG "a truncated region" damaged
+listed "$prefix-short" "a truncated region" damaged
 cp "/dev/shm$readable" "/dev/shm$prefix-scribbled"
 dd if=/dev/urandom of="/dev/shm$prefix-scribbled" bs=1 seek=16 count=64 conv=notrunc 2>/dev/null
-refused "$prefix-scribbled" EBADMSG "a scribbled header"
-listed "$prefix-scribbled" "a scribbled header"
+refused "$prefix-scribbled" EBADMSG "a scribbled header" damaged
+listed "$prefix-scribbled" "a scribbled header" damaged
 
 # Past the header every word is a process's to write. Whatever it says: no crash, and proper JSON.
 cp "/dev/shm$readable" "/dev/shm$prefix-noise"
@@ -738,6 +1002,46 @@ for _ in 1 2 3 4 5; do
     query channels 0 name >/dev/null || bad=$((bad + 1))
 done
 is "noise behind the header is survived" $bad 0
+
+# A lane's tail that no sender wrote, found by a receiver: it says so (and this one leaves).
+channel=$prefix-lane
+peer lane-r "$channel" capacity=4 create-receiver receive-for-ever
+eventually said lane-r create-receiver || not_ok "a channel is made"
+peer lane-s "$channel" open-sender send=1 pause
+ready lane-s
+check "a damaged lane: before" eventually asks 1 received_messages
+peer lane-x "$channel" scribble-tail pause
+ready lane-x
+check "a damaged lane: it is found" eventually asks 1 lanes_damaged
+in_state "a damaged lane" damaged 2 '^  Something has written into this region that should not: 1 time the receiver found a lane damaged'
+
+# Who is stopped while it joins would be named so.
+channel=$prefix-mutex
+peer mutex "$channel" capacity=4 create-receiver pause
+ready mutex
+peer mutex-x "$channel" "scribble-mutex-owner=$peer" pause
+ready mutex-x
+look "$channel"
+has "the mutex's holder" "$work/page" 'Pid [0-9]+ has begun to join or take over and has not finished; meanwhile nobody else can join'
+peer mutex-y "$channel" scribble-mutex-owner=2147483647 pause
+ready mutex-y
+look "$channel"
+has "the mutex's holder that is not there" "$work/page" 'Pid 2147483647 .* no such process is visible here'
+
+# Truncated under one's eyes, again and again: SIGBUS is not the end.
+channel=$prefix-flap
+peer flap-r "$channel" capacity=4 places=64 create-receiver pause
+ready flap-r
+bytes=$(stat -c %s "/dev/shm$channel")
+peer flap-x "$channel" "flap=$bytes"
+bad=0
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    "$stat" --json "$channel" >"$work/json" 2>/dev/null
+    [ $? -le 1 ] || bad=$((bad + 1))
+    cat "$work/json" >>"$work/documents"
+done
+is "truncation while it is read is survived" $bad 0
+end "$peer" KILL
 
 # ---------------------------------------------------------------- permission
 
@@ -755,12 +1059,57 @@ if nobody true 2>/dev/null; then
     nobody "$stat" "$prefix-orphan" "$readable" >"$work/page" 2>"$work/err"
     is "no permission: status" $? 1
     has "no permission: says why" "$work/err" "^shmchan-stat: $prefix-orphan: .*ermission"
-    has "read permission is enough" "$work/page" "^$readable\$"
+    has "no permission: whose it is" "$work/err" "it is uid $(id -u)'s, mode 0[60]00"
+    has "read permission is enough" "$work/page" "^$readable: no receiver\$"
     has "... to see who lives" "$work/page" '^ +0 +alive .* 1/4 '
     nobody "$stat" --json "$prefix-orphan" >"$work/json" 2>/dev/null
     fact "no permission: JSON" EACCES error
+    fact "no permission: JSON state" unreadable state
+    has "no permission: JSON says why" "$work/json" "\"diagnosis\": \"This user may not read it"
+    cat "$work/json" >>"$work/documents"
+    nobody "$stat" >"$work/out" 2>/dev/null
+    has_not "no permission: not in the list" "$work/out" "^$prefix-orphan "
+    nobody "$stat" -a >"$work/out" 2>"$work/err"
+    is "no permission: -a is no failure" $? 0
+    has "no permission: -a has it, and why" "$work/out" \
+        "^$prefix-orphan +unreadable +This user may not read it \\(uid $(id -u)'s, mode 0[60]00\\)"
+    has "read permission is enough for the list" "$work/out" "^$readable +no receiver +1/4 "
 else
     skip "no permission" "no setpriv"
+fi
+
+# ---------------------------------------------------------------- what it does to a channel
+
+if strace -o /dev/null true 2>/dev/null; then
+    strace -f -o "$work/strace" -e trace=openat,open,fcntl,mmap,unlink,unlinkat,ftruncate,fallocate \
+        "$stat" -a >/dev/null 2>&1
+    has "it looks at channels" "$work/strace" "\"/dev/shm$prefix-none\", O_RDONLY"
+    has_not "... opens none for writing" "$work/strace" '(/dev/shm|/proc/[0-9]+/fd/).*O_(RDWR|WRONLY|CREAT|TRUNC)'
+    has_not "... takes no lock" "$work/strace" 'SETLK'
+    has_not "... maps none for writing" "$work/strace" 'mmap.*PROT_WRITE.*MAP_SHARED'
+    has_not "... changes none" "$work/strace" '(unlink|unlinkat|ftruncate|fallocate)\('
+else
+    skip "what it does to a channel" "no strace"
+fi
+
+# ---------------------------------------------------------------- a thousand of them
+
+cat >"$work/thousand" <<'EOC'
+#!/bin/sh
+# shellcheck disable=SC2046  # a list
+tee $(seq -f '/dev/shm/orphan-%.0f' 1000) <"$1/orphan" >/dev/null || exit 1
+"$1/shmchan-stat" >"$1/out"
+EOC
+chmod +x "$work/thousand"
+peer small "$prefix-small" capacity=1 places=1 create-receiver pause
+ready small
+end "$peer" KILL
+cp "/dev/shm$prefix-small" "$work/orphan"
+if alone true 2>/dev/null; then
+    check "a thousand channels" alone "$work/thousand" "$work"
+    is "... are listed" "$(grep -c '^/orphan-[0-9]* *orphaned ' "$work/out")" 1000
+else
+    skip "a thousand channels" "needs a mount namespace"
 fi
 
 # ---------------------------------------------------------------- on a terminal
@@ -768,19 +1117,108 @@ fi
 # Names as people give them, in a /dev/shm of their own.
 cat >"$work/terminal" <<'EOC'
 #!/bin/sh
-cp "$1/telemetry.queue" "$1/old" /dev/shm/ &&
-    script -qec "stty cols 80; exec '$1/shmchan-stat'" /dev/null </dev/null
+work=$1 columns=$2
+shift 2
+cp "$work/telemetry.queue" "$work/old" /dev/shm/ || exit 1
+cp "$work/telemetry.queue" /dev/shm/telemetry.of.the.northern.station.sensor.41 || exit 1
+cp "$work/telemetry.queue" /dev/shm/telemetry.of.the.northern.station.sensor.42 || exit 1
+script -qec "stty cols $columns; exec env $*" /dev/null </dev/null
 EOC
 chmod +x "$work/terminal"
-if script --version >/dev/null 2>&1 && unshare --mount "$work/alone" true 2>/dev/null; then
+# on_terminal COLUMNS COMMAND...
+on_terminal() {
+    alone "$work/terminal" "$work" "$@" 2>&1 | tr -d '\r' >"$work/out"
+}
+narrow() {
+    awk -v most="$1" '{ gsub(/\033\[[0-9;]*m/, "") } length > most { exit 1 }' "$work/out"
+}
+if script --version >/dev/null 2>&1 && alone true 2>/dev/null; then
     cp "/dev/shm$prefix-orphan" "$work/telemetry.queue"
     cp "/dev/shm$prefix-version" "$work/old"
-    unshare --mount "$work/alone" "$work/terminal" "$work" 2>&1 | tr -d '\r' >"$work/out"
-    has "terminal: the list" "$work/out" '^/telemetry\.queue '
-    has "terminal: a reason is folded under itself" "$work/out" '^                  +[a-z]'
-    check "terminal: 80 columns are enough" awk 'length > 80 { exit 1 }' "$work/out"
+    export TERM=xterm
+    on_terminal 80 NO_COLOR=1 "$stat"
+    has "80 columns: the list" "$work/out" '^/telemetry\.queue '
+    has "80 columns: a reason is folded under itself" "$work/out" '^                  +[a-z]'
+    has "80 columns: a long name keeps beginning and end" "$work/out" '^/tel[a-z.]*\.\.[a-z.]*sor\.41 +orphaned'
+    has "80 columns: so that it differs from the next" "$work/out" '^/tel[a-z.]*\.\.[a-z.]*sor\.42 +orphaned'
+    check "80 columns are enough for the list" narrow 80
+    has_not "80 columns: no colours with NO_COLOR" "$work/out" '[[:cntrl:]]'
+    on_terminal 80 NO_COLOR=1 "$stat" telemetry.queue
+    has "80 columns: the page" "$work/out" '^/telemetry\.queue: orphaned$'
+    check "80 columns are enough for the page" narrow 80
+    on_terminal 200 NO_COLOR=1 "$stat"
+    has "200 columns: the whole name" "$work/out" '^/telemetry\.of\.the\.northern\.station\.sensor\.42 +orphaned .* -$'
+    check "200 columns are enough for the list" narrow 200
+    for columns in 1 7 20 40 60; do
+        on_terminal $columns NO_COLOR=1 "$stat"
+        has "$columns columns: the list" "$work/out" 'orphaned'
+        on_terminal $columns NO_COLOR=1 "$stat" telemetry.queue
+        has "$columns columns: the page" "$work/out" 'orphaned'
+    done
+    on_terminal 80 "$stat"
+    escape=$(printf '\033')
+    has "a terminal gets colours" "$work/out" "$escape\\[33morphaned$escape\\[0m"
+    check "80 columns are enough with colours" narrow 80
+    on_terminal 80 TERM=dumb "$stat"
+    has_not "a dumb terminal gets none" "$work/out" '[[:cntrl:]]'
+    on_terminal 80 "$stat" --json
+    has_not "JSON gets none" "$work/out" '[[:cntrl:]]'
+    on_terminal 80 LC_ALL=C.UTF-8 NO_COLOR=1 "$stat"
+    has "bars of block characters where the locale has them" "$work/out" '4/4 ██████ '
 else
-    skip "80 columns are enough" "needs script(1) and a mount namespace"
+    skip "terminals" "needs script(1) and a mount namespace"
+fi
+
+# ---------------------------------------------------------------- all JSON against its schema
+
+cat >"$work/validate.py" <<'EOC'
+"""Validates a file of JSON documents, one behind the other. Nothing may be in them that the schema does not tell."""
+import json
+import sys
+
+import jsonschema
+
+
+def strict(node):
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            node["additionalProperties"] = False
+        for value in node.values():
+            strict(value)
+    elif isinstance(node, list):
+        for value in node:
+            strict(value)
+
+
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft202012Validator.check_schema(schema)
+strict(schema)
+validator = jsonschema.Draft202012Validator(schema)
+text = open(sys.argv[2]).read()
+decoder, at, count, bad = json.JSONDecoder(), 0, 0, 0
+while at < len(text):
+    document, at = decoder.raw_decode(text, at)
+    at += len(text[at:]) - len(text[at:].lstrip())
+    count += 1
+    for error in validator.iter_errors(document):
+        bad += 1
+        print("#", error.json_path, error.message[:200])
+print("# documents:", count)
+sys.exit(1 if bad or count < int(sys.argv[3]) else 0)
+EOC
+python=
+for candidate in python3 /usr/bin/python3; do
+    "$candidate" -c 'import jsonschema; jsonschema.Draft202012Validator' 2>/dev/null && python=$candidate && break
+done
+if [ -n "$python" ]; then
+    "$stat" --json -a >>"$work/documents"
+    check "all JSON of this test is as the schema says" \
+        "$python" "$work/validate.py" "$source/tools/shmchan-stat.schema.json" "$work/documents" 50
+    sed 's/"severity": [0-9]/"severity": 9/' "$work/documents" >"$work/wrong"
+    "$python" "$work/validate.py" "$source/tools/shmchan-stat.schema.json" "$work/wrong" 50 >/dev/null
+    is "what is not as it says is found" $? 1
+else
+    skip "JSON against its schema" "no python3 with jsonschema"
 fi
 
 # ---------------------------------------------------------------- done

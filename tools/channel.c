@@ -3,13 +3,19 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "find.h"
 #include "text.h"
+
+/* ---------------------------------------------------------------- the region */
 
 /*
  * Who may write a region may also truncate it, and then reading it is SIGBUS. Whoever looks at it must not
@@ -27,6 +33,21 @@ static void on_sigbus(int signo)
 
 static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *places, size_t count)
 {
+    ssize_t n;
+    int fd = -1;
+    if (channel_anonymous(channel)) {
+        fd = find_open(channel->name, channel->holder_pid, channel->holder_fd);
+        if (fd < 0)
+            return fd;
+        n = shmchan_inspect_fd(fd, &channel->snapshot, places, count);
+        close(fd);
+        return n;
+    }
+    return shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+}
+
+static ssize_t inspect_guarded(struct channel *channel, struct shmchan_sender_state *places, size_t count)
+{
     struct sigaction action = {.sa_handler = on_sigbus};
     sigaction(SIGBUS, &action, NULL);
     if (sigsetjmp(truncated, 1)) {
@@ -34,20 +55,34 @@ static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *pla
         return -EBADMSG;
     }
     reading = 1;
-    ssize_t n = shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+    ssize_t n = inspect(channel, places, count);
     reading = 0;
     return n;
+}
+
+static void take_sender(struct channel *channel, const struct shmchan_sender_state *place)
+{
+    channel->used += text_less(place->sent, place->received);
+    bool free_place = place->process.state == SHMCHAN_PLACE_FREE;
+    if (!free_place || place->sent != place->received)
+        channel->room += channel->snapshot.capacity;
+    if (free_place && place->sent == 0 && place->process.pid == 0)
+        return;
+    struct channel_sender *sender = &channel->senders[channel->sender_count++];
+    sender->state = *place;
+    sender->view = (struct proc_view){PROC_UNKNOWN, 0};
+    if (place->process.state == SHMCHAN_PLACE_HELD)
+        sender->view = proc_look(place->process.pid, place->process.start_time);
 }
 
 /* Reads everything once. */
 static int take(struct channel *channel)
 {
-    struct shmchan_sender_state *places = text_must(calloc(SHMCHAN_SENDERS_MAX, sizeof *places));
-    ssize_t n = inspect(channel, places, SHMCHAN_SENDERS_MAX);
-    if (n < 0) {
-        free(places);
+    /* For one after the other: it is large, and little of it is touched. */
+    static struct shmchan_sender_state places[SHMCHAN_SENDERS_MAX];
+    ssize_t n = inspect_guarded(channel, places, SHMCHAN_SENDERS_MAX);
+    if (n < 0)
         return (int)n;
-    }
 
     const struct shmchan_process *receiver = &channel->snapshot.receiver;
     channel->receiver_view = (struct proc_view){PROC_UNKNOWN, 0};
@@ -58,23 +93,35 @@ static int take(struct channel *channel)
     channel->senders = text_must(calloc((size_t)n + 1, sizeof *channel->senders));
     channel->sender_count = 0;
     channel->room = 0;
-    for (ssize_t i = 0; i < n; i++) {
-        const struct shmchan_sender_state *place = &places[i];
-        bool free_place = place->process.state == SHMCHAN_PLACE_FREE;
-        /* From the places, not from the snapshot's sums, which may be a moment older. */
-        if (!free_place || place->sent != place->received)
-            channel->room += channel->snapshot.capacity;
-        if (free_place && place->sent == 0 && place->process.pid == 0)
-            continue;
-        struct channel_sender *sender = &channel->senders[channel->sender_count++];
-        sender->state = *place;
-        sender->view = (struct proc_view){PROC_UNKNOWN, 0};
-        if (place->process.state == SHMCHAN_PLACE_HELD)
-            sender->view = proc_look(place->process.pid, place->process.start_time);
-    }
-    channel->used = text_less(channel->snapshot.sent, channel->snapshot.received);
-    free(places);
+    channel->used = 0;
+    for (ssize_t i = 0; i < n; i++)
+        take_sender(channel, &places[i]);
     return 0;
+}
+
+/* ---------------------------------------------------------------- who holds it */
+
+static int open_region(const struct channel *channel)
+{
+    char path[sizeof FIND_DIR + SHMCHAN_NAME_MAX + 2];
+    if (channel_anonymous(channel))
+        return find_open(channel->name, channel->holder_pid, channel->holder_fd);
+    snprintf(path, sizeof path, FIND_DIR "%s", channel->name);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+}
+
+/* No sender shows; is a byte of the region's file locked all the same? A process that forks holds one that is
+   no place's, for its child. Byte 0 is the receiver's. Asking locks nothing. */
+static bool held_otherwise(const struct channel *channel)
+{
+    bool receiver = channel->snapshot.receiver.state == SHMCHAN_PLACE_HELD;
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = receiver};
+    int fd = open_region(channel);
+    if (fd < 0)
+        return false;
+    bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    close(fd);
+    return held;
 }
 
 static uint64_t mix(uint64_t sum, const struct shmchan_process *process)
@@ -96,25 +143,84 @@ static uint64_t unseen(const struct channel *channel)
     return sum;
 }
 
+/* A process may end between the look at its place and the look at /proc. It is elsewhere only if it holds its
+   place still after /proc did not show it. */
+static int read_settled(struct channel *channel)
+{
+    uint64_t before = 0;
+    for (int round = 0; round < 5; round++) {
+        int r = take(channel);
+        if (r < 0)
+            return r;
+        uint64_t now = unseen(channel);
+        channel->forking = channel->snapshot.senders_held == 0 && held_otherwise(channel);
+        if (now == before && !channel->forking)
+            break;
+        before = now;
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- one channel */
+
+static void take_owner(struct channel *channel)
+{
+    struct stat st;
+    char path[sizeof FIND_DIR + SHMCHAN_NAME_MAX + 2];
+    channel->file_mode = FILE_UNKNOWN;
+    if (channel->error != -EACCES || channel_anonymous(channel))
+        return;
+    snprintf(path, sizeof path, FIND_DIR "%s", channel->name);
+    if (lstat(path, &st) < 0)
+        return;
+    channel->file_uid = st.st_uid;
+    channel->file_mode = st.st_mode & 0777;
+}
+
+static void read_here(struct channel *channel)
+{
+    channel->error = read_settled(channel);
+    if (channel->error < 0) {
+        free(channel->senders);
+        channel->senders = NULL;
+        channel->sender_count = 0;
+    }
+    take_owner(channel);
+}
+
 void channel_read(const char *name, struct channel *ret_channel)
 {
     memset(ret_channel, 0, sizeof *ret_channel);
-    const char *slash = name[0] == '/' ? "" : "/";
-    if (asprintf(&ret_channel->name, "%s%s", slash, name) < 0)
+    bool anonymous = find_is_anonymous(name);
+    if (asprintf(&ret_channel->name, "%s%s", anonymous || name[0] == '/' ? "" : "/", name) < 0)
         text_must(NULL);
-
-    /* A process may end between the look at its place and the look at /proc. It is elsewhere only if it
-       holds its place still after /proc did not show it. */
-    uint64_t before = 0;
-    for (int round = 0; round < 5; round++) {
-        ret_channel->error = take(ret_channel);
+    if (anonymous) {
+        ret_channel->file_mode = FILE_UNKNOWN;
+        ret_channel->error = find_holder(name, &ret_channel->holder_pid, &ret_channel->holder_fd);
         if (ret_channel->error < 0)
             return;
-        uint64_t now = unseen(ret_channel);
-        if (now == before)
-            return;
-        before = now;
     }
+    read_here(ret_channel);
+}
+
+void channel_read_found(const struct found *found, struct channel *ret_channel)
+{
+    memset(ret_channel, 0, sizeof *ret_channel);
+    ret_channel->name = text_must(strdup(found->name));
+    ret_channel->holder_pid = found->holder_pid;
+    ret_channel->holder_fd = found->holder_fd;
+    read_here(ret_channel);
+}
+
+void channel_read_again(const struct channel *old, struct channel *ret_channel)
+{
+    const struct found same = {.name = old->name, .holder_pid = old->holder_pid, .holder_fd = old->holder_fd};
+    channel_read_found(&same, ret_channel);
+    if (!find_is_anonymous(old->name) || (ret_channel->error != -ENOENT && ret_channel->error != -ESRCH))
+        return;
+    /* That process has closed it; another may have it. */
+    channel_free(ret_channel);
+    channel_read(old->name, ret_channel);
 }
 
 void channel_free(struct channel *channel)
@@ -124,55 +230,56 @@ void channel_free(struct channel *channel)
     memset(channel, 0, sizeof *channel);
 }
 
-struct names {
-    char **names;
-    size_t count;
-};
-
-static int collect(const char *name, void *user)
+ssize_t channel_read_all(bool unreadable, struct channel **ret_channels)
 {
-    struct names *all = user;
-    /* Doubling at each power of two needs no second counter. */
-    if ((all->count & (all->count - 1)) == 0) {
-        size_t size = all->count == 0 ? 1 : 2 * all->count;
-        all->names = text_must(realloc(all->names, size * sizeof *all->names));
-    }
-    all->names[all->count++] = text_must(strdup(name));
-    return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-ssize_t channel_read_all(struct channel **ret_channels)
-{
-    struct names all = {NULL, 0};
-    int r = shmchan_list(collect, &all);
-    struct channel *channels = NULL;
-    size_t count = 0;
-    if (r >= 0) {
-        channels = text_must(calloc(all.count + 1, sizeof *channels));
-        if (all.count > 0)
-            qsort(all.names, all.count, sizeof *all.names, by_name);
-        for (size_t i = 0; i < all.count; i++) {
-            channel_read(all.names[i], &channels[count]);
-            /* Removed since it was listed: there is no such channel. */
-            if (channels[count].error == -ENOENT)
-                channel_free(&channels[count]);
-            else
-                count++;
-        }
-    }
-    for (size_t i = 0; i < all.count; i++)
-        free(all.names[i]);
-    free(all.names);
+    struct found_list list;
+    int r = find_all(unreadable, &list);
     if (r < 0)
         return r;
+    struct channel *channels = text_must(calloc(list.count + 1, sizeof *channels));
+    size_t count = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        channel_read_found(&list.found[i], &channels[count]);
+        /* Removed since it was found: there is no such channel. */
+        if (channels[count].error == -ENOENT)
+            channel_free(&channels[count]);
+        else
+            count++;
+    }
+    find_free(&list);
     *ret_channels = channels;
     return (ssize_t)count;
 }
+
+bool channel_same(const struct channel *a, const struct channel *b)
+{
+    const struct shmchan_snapshot *x = &a->snapshot, *y = &b->snapshot;
+    return strcmp(a->name, b->name) == 0 && x->created_ns == y->created_ns &&
+           x->creator_pid == y->creator_pid && x->region_bytes == y->region_bytes &&
+           x->capacity == y->capacity && x->max_senders == y->max_senders;
+}
+
+bool channel_same_process(const struct shmchan_process *a, const struct shmchan_process *b)
+{
+    return a->state == SHMCHAN_PLACE_HELD && b->state == SHMCHAN_PLACE_HELD && a->pid == b->pid &&
+           a->start_time == b->start_time && a->joined_ns == b->joined_ns;
+}
+
+static int by_place(const void *key, const void *element)
+{
+    uint32_t place = *(const uint32_t *)key;
+    const struct channel_sender *sender = element;
+    return (place > sender->state.place) - (place < sender->state.place);
+}
+
+const struct channel_sender *channel_sender_at(const struct channel *channel, uint32_t place)
+{
+    if (channel->sender_count == 0)
+        return NULL;
+    return bsearch(&place, channel->senders, channel->sender_count, sizeof *channel->senders, by_place);
+}
+
+/* ---------------------------------------------------------------- in words */
 
 static const char *alive_word(struct proc_view view)
 {
@@ -228,4 +335,19 @@ bool channel_asleep(const struct channel *channel, const struct shmchan_process 
     *ret_ns =
         ahead > 1000000000u ? UINT64_MAX : text_less(channel->snapshot.taken_ns, process->asleep_since_ns);
     return true;
+}
+
+size_t channel_blocked(const struct channel *channel, uint64_t *ret_longest_ns)
+{
+    size_t blocked = 0;
+    *ret_longest_ns = 0;
+    for (size_t i = 0; i < channel->sender_count; i++) {
+        uint64_t ns;
+        if (!channel_asleep(channel, &channel->senders[i].state.process, &ns))
+            continue;
+        blocked++;
+        if (ns != UINT64_MAX && ns > *ret_longest_ns)
+            *ret_longest_ns = ns;
+    }
+    return blocked;
 }

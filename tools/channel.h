@@ -10,14 +10,29 @@
 #include "proc.h"
 #include "shmchan.h"
 
+#define FILE_UNKNOWN UINT32_MAX
+
+struct found;
+
 struct channel_sender {
     struct shmchan_sender_state state;
     struct proc_view view;
 };
 
 struct channel {
-    char *name; /* "/name", not made printable */
-    int error;  /* 0, or why it could not be inspected (negative errno); then nothing below is set */
+    char *name; /* "/name", or "memfd:INODE" of one without a name; not made printable */
+    int error;  /* 0, or why it could not be inspected (negative errno) */
+
+    /* One without a name: a process that has it open, and as which descriptor. Else 0. */
+    int32_t holder_pid;
+    int holder_fd;
+
+    /* If it may not be read: whose it is. */
+    uint32_t file_uid;
+    uint32_t file_mode; /* permission bits; FILE_UNKNOWN = neither is known */
+
+    /* Nothing below is set if error is not 0. */
+    bool forking; /* no sender holds a place, but a process that is forking holds one for its child */
     struct shmchan_snapshot snapshot;
     struct proc_view receiver_view;
     struct channel_sender *senders; /* places that are in use or once were, by number */
@@ -26,14 +41,35 @@ struct channel {
     uint64_t room; /* messages that the lanes in use can hold */
 };
 
-/* Inspects `name` (the slash may be left out). The caller owns what is in *ret_channel, whether or not
-   its error is 0, and gives it to channel_free(). */
+/* Inspects `name`: a channel's name (the slash may be left out), or "memfd:INODE". The caller owns what is in
+ *ret_channel, whether or not its error is 0, and gives it to channel_free(). */
 void channel_read(const char *name, struct channel *ret_channel);
+
+/* One that was found (find.h). */
+void channel_read_found(const struct found *found, struct channel *ret_channel);
+
+/* The same channel once more: one without a name need not be searched for. */
+void channel_read_again(const struct channel *old, struct channel *ret_channel);
 void channel_free(struct channel *channel);
 
-/* All channels of this machine, sorted by name. The caller frees each, and the array. Returns how
-   many, or a negative errno. */
-ssize_t channel_read_all(struct channel **ret_channels);
+/* All channels of this machine, with a name and without, sorted by name. `unreadable`: also files that
+   may be channels but may not be read. The caller frees each, and the array. Returns how many, or a negative
+   errno. */
+ssize_t channel_read_all(bool unreadable, struct channel **ret_channels);
+
+/* Are these two looks at one channel, not at one that took the other's name? Both without error. */
+bool channel_same(const struct channel *a, const struct channel *b);
+
+static inline bool channel_anonymous(const struct channel *channel)
+{
+    return channel->holder_pid != 0;
+}
+
+/* The sender of this place, NULL if it is not among them. */
+const struct channel_sender *channel_sender_at(const struct channel *channel, uint32_t place);
+
+/* Is it one process, in its place at both looks? */
+bool channel_same_process(const struct shmchan_process *a, const struct shmchan_process *b);
 
 /* "alive", "stopped", "traced", "elsewhere", "left", "dead" or "free". */
 const char *channel_sender_word(const struct channel_sender *sender);
@@ -43,5 +79,8 @@ const char *channel_receiver_word(const struct channel *channel);
 
 /* Blocked in its place now? If so *ret_ns is for how long, or UINT64_MAX if that makes no sense. */
 bool channel_asleep(const struct channel *channel, const struct shmchan_process *process, uint64_t *ret_ns);
+
+/* How many senders are blocked for want of room, and the longest for how long (0 if not known). */
+size_t channel_blocked(const struct channel *channel, uint64_t *ret_longest_ns);
 
 #endif

@@ -6,8 +6,12 @@
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "diagnosis.h"
+#include "rates.h"
+#include "state.h"
 #include "text.h"
 
 /* Takes value over; a NULL one (no memory) fails, and *failed keeps that, so that callers check once. */
@@ -138,6 +142,12 @@ static void set_process(json_t *object, const struct channel *channel, const str
     set(object, "wakeups", integer(process->wakeups), failed);
 }
 
+/* What is not known is null. */
+static json_t *rate(bool known, double per_second)
+{
+    return known ? json_real(per_second) : json_null();
+}
+
 static json_t *receiver_object(const struct channel *channel, int *failed)
 {
     const struct shmchan_process *receiver = &channel->snapshot.receiver;
@@ -148,9 +158,12 @@ static json_t *receiver_object(const struct channel *channel, int *failed)
     return object;
 }
 
-static json_t *sender_object(const struct channel *channel, const struct channel_sender *sender, int *failed)
+static json_t *sender_object(const struct sample *sample, size_t index, int *failed)
 {
+    const struct channel *channel = &sample->now;
+    const struct channel_sender *sender = &channel->senders[index];
     const struct shmchan_sender_state *place = &sender->state;
+    struct rates rates = rates_of_sender(channel, index, &sample->before);
     json_t *object = json_object();
     bool held = place->process.state == SHMCHAN_PLACE_HELD;
     set(object, "place", integer(place->place), failed);
@@ -160,6 +173,8 @@ static json_t *sender_object(const struct channel *channel, const struct channel
     set(object, "lane_sent_messages", integer(place->sent), failed);
     set(object, "lane_received_messages", integer(place->received), failed);
     set(object, "lane_used_messages", integer(text_less(place->sent, place->received)), failed);
+    set(object, "sent_messages_per_second", rate(held && rates.known, rates.sent), failed);
+    set(object, "lane_received_messages_per_second", rate(rates.known, rates.received), failed);
     set(object, "reserved_messages", integer(place->reserved), failed);
     set(object, "times_full", integer(place->full), failed);
     return object;
@@ -192,17 +207,19 @@ static const char *error_name(int error)
     }
 }
 
-static json_t *channel_object(const struct channel *channel, int *failed)
+static void set_error(json_t *object, const struct channel *channel, int *failed)
 {
-    const struct shmchan_snapshot *s = &channel->snapshot;
-    json_t *object = json_object();
-    set(object, "name", string(channel->name, SIZE_MAX), failed);
-    if (channel->error < 0) {
-        const char *name = error_name(channel->error);
-        set(object, "error", name != NULL ? json_string(name) : json_sprintf("%d", -channel->error), failed);
-        set(object, "error_text", json_string(shmchan_strerror(channel->error)), failed);
-        return object;
-    }
+    const char *name = error_name(channel->error);
+    set(object, "error", name != NULL ? json_string(name) : json_sprintf("%d", -channel->error), failed);
+    set(object, "error_text", json_string(shmchan_strerror(channel->error)), failed);
+    if (channel->file_mode == FILE_UNKNOWN)
+        return;
+    set(object, "mode", json_sprintf("%04o", (unsigned)channel->file_mode), failed);
+    set(object, "owner_uid", integer(channel->file_uid), failed);
+}
+
+static void set_geometry(json_t *object, const struct shmchan_snapshot *s, int *failed)
+{
     set(object, "format_version", integer(s->format_version), failed);
     set(object, "type", string_or_null(s->type, sizeof s->type), failed);
     set(object, "message_size_bytes", integer(s->message_size), failed);
@@ -213,13 +230,14 @@ static json_t *channel_object(const struct channel *channel, int *failed)
     set(object, "owner_uid", integer(s->owner_uid), failed);
     set(object, "creator_pid", pid_or_null(s->creator_pid), failed);
     set(object, "created_realtime_ns", integer(s->created_ns), failed);
-    set(object, "taken_monotonic_ns", integer(s->taken_ns), failed);
     set(object, "region_bytes", integer(s->region_bytes), failed);
     set(object, "backed_bytes", integer(s->backed_bytes), failed);
+}
+
+static void set_counters(json_t *object, const struct shmchan_snapshot *s, int *failed)
+{
     set(object, "sent_messages", integer(s->sent), failed);
     set(object, "received_messages", integer(s->received), failed);
-    set(object, "used_messages", integer(channel->used), failed);
-    set(object, "room_messages", integer(channel->room), failed);
     set(object, "tickets", s->flags & SHMCHAN_UNORDERED ? json_null() : integer(s->tickets), failed);
     set(object, "lanes_damaged", integer(s->lanes_damaged), failed);
     set(object, "senders_alive", integer(s->senders_held), failed);
@@ -228,30 +246,75 @@ static json_t *channel_object(const struct channel *channel, int *failed)
     set(object, "senders_died", integer(s->senders_died), failed);
     set(object, "reservations_lost", integer(s->reservations_lost), failed);
     set(object, "receivers_joined", integer(s->receivers_joined), failed);
+    set(object, "takeovers", integer(text_less(s->receivers_joined, 1)), failed);
     set(object, "mutex_owner_pid", pid_or_null(s->mutex_owner_pid), failed);
-    set(object, "receiver", receiver_object(channel, failed), failed);
+}
+
+static void set_now(json_t *object, const struct sample *sample, int *failed)
+{
+    const struct channel *channel = &sample->now;
+    struct rates rates = rates_of(channel, &sample->before);
+    uint64_t longest_ns;
+    size_t blocked = channel_blocked(channel, &longest_ns);
+    set(object, "taken_monotonic_ns", integer(channel->snapshot.taken_ns), failed);
+    set(object, "interval_seconds", rate(rates.known, rates.seconds), failed);
+    set(object, "sent_messages_per_second", rate(rates.known, rates.sent), failed);
+    set(object, "received_messages_per_second", rate(rates.known, rates.received), failed);
+    set(object, "used_messages", integer(channel->used), failed);
+    set(object, "room_messages", integer(channel->room), failed);
+    set(object, "sender_forking", json_boolean(channel->forking), failed);
+    set(object, "senders_blocked", integer(blocked), failed);
+    set(object, "longest_blocked_ns", longest_ns > 0 ? integer(longest_ns) : json_null(), failed);
+}
+
+static json_t *senders_array(const struct sample *sample, int *failed)
+{
     json_t *senders = json_array();
-    for (size_t i = 0; i < channel->sender_count; i++) {
-        if (json_array_append_new(senders, sender_object(channel, &channel->senders[i], failed)) < 0)
+    for (size_t i = 0; i < sample->now.sender_count; i++) {
+        if (json_array_append_new(senders, sender_object(sample, i, failed)) < 0)
             *failed = 1;
     }
-    set(object, "senders", senders, failed);
+    return senders;
+}
+
+static json_t *channel_object(const struct sample *sample, int *failed)
+{
+    const struct channel *channel = &sample->now;
+    enum channel_state state = channel_state(channel, &sample->before);
+    json_t *object = json_object();
+    char *words = diagnosis(channel, &sample->before);
+    set(object, "name", string(channel->name, SIZE_MAX), failed);
+    set(object, "state", json_string(channel_state_word(state)), failed);
+    set(object, "severity", integer((uint64_t)channel_state_severity(state)), failed);
+    set(object, "diagnosis", string(words, SIZE_MAX), failed);
+    free(words);
+    if (channel->error < 0) {
+        set_error(object, channel, failed);
+        return object;
+    }
+    set(object, "holder_pid", pid_or_null(channel->holder_pid), failed);
+    set_geometry(object, &channel->snapshot, failed);
+    set_now(object, sample, failed);
+    set_counters(object, &channel->snapshot, failed);
+    set(object, "receiver", receiver_object(channel, failed), failed);
+    set(object, "senders", senders_array(sample, failed), failed);
     return object;
 }
 
-int json_print(FILE *out, const struct channel *channels, size_t count)
+int json_print(FILE *out, const struct sample *samples, size_t count, bool one_line)
 {
     int failed = 0;
     json_t *document = json_object();
     json_t *array = json_array();
     set(document, "version", json_string(shmchan_version()), &failed);
     for (size_t i = 0; i < count; i++) {
-        if (json_array_append_new(array, channel_object(&channels[i], &failed)) < 0)
+        if (json_array_append_new(array, channel_object(&samples[i], &failed)) < 0)
             failed = 1;
     }
     set(document, "channels", array, &failed);
     /* ASCII only: JSON on a terminal must not carry a region's control characters there either. */
-    char *words = failed ? NULL : json_dumps(document, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    size_t how = (one_line ? JSON_COMPACT : JSON_INDENT(2)) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6);
+    char *words = failed ? NULL : json_dumps(document, how);
     json_decref(document);
     if (words == NULL)
         return -ENOMEM;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,16 +37,14 @@ static int read_stat(int32_t pid, char *ret_letter, uint64_t *ret_start_time)
     return 0;
 }
 
-struct proc_view proc_look(int32_t pid, uint64_t start_time)
+/* start_time 0: whatever it is. */
+static struct proc_view look(int32_t pid, uint64_t start_time)
 {
     struct proc_view view = {PROC_UNKNOWN, 0};
-    if (pid <= 0 || start_time == 0)
-        return view;
-
     char letter = 0;
     uint64_t started = 0;
     int r = read_stat(pid, &letter, &started);
-    if (r == -ENOENT || r == -ESRCH || (r == 0 && started != start_time)) {
+    if (r == -ENOENT || r == -ESRCH || (r == 0 && start_time != 0 && started != start_time)) {
         /* Without /proc nobody is visible, which says nothing about anybody. */
         if (access("/proc/self/stat", R_OK) == 0)
             view.sight = PROC_ELSEWHERE;
@@ -56,4 +55,33 @@ struct proc_view proc_look(int32_t pid, uint64_t start_time)
     view.letter = letter;
     view.sight = letter == 'T' ? PROC_STOPPED : letter == 't' ? PROC_TRACED : PROC_HERE;
     return view;
+}
+
+struct proc_view proc_look(int32_t pid, uint64_t start_time)
+{
+    if (pid <= 0 || start_time == 0)
+        return (struct proc_view){PROC_UNKNOWN, 0};
+    return look(pid, start_time);
+}
+
+struct proc_view proc_look_by_pid(int32_t pid)
+{
+    return pid <= 0 ? (struct proc_view){PROC_UNKNOWN, 0} : look(pid, 0);
+}
+
+int32_t proc_tracer(int32_t pid)
+{
+    char path[64];
+    char *line = NULL;
+    size_t size = 0;
+    int32_t tracer = 0;
+    snprintf(path, sizeof path, "/proc/%" PRId32 "/status", pid);
+    FILE *status = fopen(path, "re");
+    if (status == NULL)
+        return 0;
+    while (tracer == 0 && getline(&line, &size, status) > 0)
+        sscanf(line, "TracerPid: %" SCNd32, &tracer);
+    free(line);
+    fclose(status);
+    return tracer;
 }

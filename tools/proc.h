@@ -22,4 +22,10 @@ struct proc_view {
    one that got, or in its own PID namespace has, the same number. */
 struct proc_view proc_look(int32_t pid, uint64_t start_time);
 
+/* The same for a pid of which no more is known, as if it were of this PID namespace. */
+struct proc_view proc_look_by_pid(int32_t pid);
+
+/* Who traces it; 0 = nobody, or not known. */
+int32_t proc_tracer(int32_t pid);
+
 #endif

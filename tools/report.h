@@ -6,15 +6,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "channel.h"
+#include "sample.h"
 
 /* One line a channel. `width`: the terminal's columns, 0 = unlimited. */
-void print_list(FILE *out, const struct channel *channels, size_t count, size_t width);
+void print_list(FILE *out, const struct sample *samples, size_t count, size_t width);
 
 /* Everything about one channel that could be inspected. */
-void print_channel(FILE *out, const struct channel *channel, size_t width);
+void print_channel(FILE *out, const struct sample *sample, size_t width);
 
-/* One JSON document. 0, or -ENOMEM. */
-int json_print(FILE *out, const struct channel *channels, size_t count);
+/* One JSON document; `one_line`: without line ends in it. 0, or -ENOMEM. */
+int json_print(FILE *out, const struct sample *samples, size_t count, bool one_line);
 
 #endif

@@ -1,45 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* shmchan-stat: shows what channels are doing, without touching them. Options, exit status, main. */
+/* shmchan-stat: shows what channels are doing, without touching them. Exit status, main. */
 #include <errno.h>
-#include <getopt.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "colour.h"
+#include "find.h"
+#include "openmetrics.h"
+#include "options.h"
+#include "orphans.h"
 #include "report.h"
 #include "text.h"
+#include "watch.h"
 
-enum { EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
+enum { EXIT_TROUBLE = 1 };
 
-static const char help[] =
-    "Usage: shmchan-stat [--json] [NAME...]\n"
-    "Shows what shmchan channels are doing. Takes no place, no lock; changes nothing.\n"
-    "\n"
-    "Without NAME: one line a channel of this machine. With NAME: everything about\n"
-    "it; NAME is a channel's name, with or without its slash.\n"
-    "\n"
-    "  --json     everything about each channel, as one JSON document\n"
-    "  --help     this text\n"
-    "  --version  the version\n"
-    "\n"
-    "Columns of the list: SIZE bytes in a message; CAP messages that fit into one\n"
-    "sender's lane; USED messages waiting / room in the lanes in use; SENDERS alive /\n"
-    "places; RECEIVER its pid; SENT and RECVD messages since the channel was made.\n"
-    "\n"
-    "Exit status: 0 fine, 1 a NAME could not be inspected or the output not written,\n"
-    "2 wrong usage. Read more: man shmchan-stat\n";
-
-static void complain(const char *name, int error)
+static void complain(const struct channel *channel)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s\n", text_printable(name, SIZE_MAX).s, shmchan_strerror(error));
+    fprintf(stderr, "shmchan-stat: %s: %s", text_printable(channel->name, SIZE_MAX).s,
+            shmchan_strerror(channel->error));
+    if (channel->file_mode != FILE_UNKNOWN)
+        fprintf(stderr, " (it is uid %" PRIu32 "'s, mode %04" PRIo32 ")", channel->file_uid,
+                channel->file_mode);
+    fputc('\n', stderr);
 }
 
 /* Buffered output fails late: only after the flush is it known to be written. */
@@ -66,103 +56,137 @@ static size_t terminal_width(void)
     return width > 0 && width < 10000 ? (size_t)width : 0;
 }
 
-static int show_all(bool json)
+static int cannot_list(ssize_t error)
 {
-    struct channel *channels;
-    ssize_t n = channel_read_all(&channels);
-    if (n < 0) {
-        fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror((int)n));
-        return EXIT_TROUBLE;
-    }
-    int status = 0;
-    if (json && json_print(stdout, channels, (size_t)n) < 0)
+    fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror((int)error));
+    return EXIT_TROUBLE;
+}
+
+static void print(const struct options *options, const struct sample *samples, size_t count)
+{
+    if (options->mode == MODE_OPENMETRICS)
+        openmetrics_print(stdout, samples, count);
+    else if (options->json && json_print(stdout, samples, count, false) < 0)
         text_must(NULL);
-    else if (!json && n == 0)
-        fputs("shmchan-stat: no named channel that this user may read\n", stderr);
-    else if (!json)
-        print_list(stdout, channels, (size_t)n, terminal_width());
-    if (!written())
-        status = EXIT_TROUBLE;
-    for (ssize_t i = 0; i < n; i++)
-        channel_free(&channels[i]);
-    free(channels);
+    else if (!options->json && options->name_count == 0 && count > 0)
+        print_list(stdout, samples, count, terminal_width());
+}
+
+static int show_all(const struct options *options)
+{
+    struct sample *samples;
+    size_t closed = 0;
+    ssize_t n = sample_all(options->all, &samples, &closed);
+    if (n < 0)
+        return cannot_list(n);
+    print(options, samples, (size_t)n);
+    int status = written() ? 0 : EXIT_TROUBLE;
+    if (n == 0 && !options->json && options->mode == MODE_SHOW)
+        fputs("shmchan-stat: no channel that this user may read\n", stderr);
+    if (closed > 0 && options->all && !options->json && options->mode == MODE_SHOW)
+        fprintf(stderr,
+                "shmchan-stat: this user may not look into %zu process%s, which may have channels without a "
+                "name\n",
+                closed, closed == 1 ? "" : "es");
+    sample_free(samples, (size_t)n);
     return status;
 }
 
-static int show_named(char *const *names, size_t count, bool json)
+static int show_named(const struct options *options)
 {
     int status = 0;
     bool first = true;
-    struct channel *channels = text_must(calloc(count, sizeof *channels));
-    for (size_t i = 0; i < count; i++) {
-        channel_read(names[i], &channels[i]);
-        if (channels[i].error < 0) {
-            complain(channels[i].name, channels[i].error);
+    bool pages = options->mode == MODE_SHOW && !options->json;
+    struct sample *samples = sample_named(options->names, options->name_count);
+    for (size_t i = 0; i < options->name_count; i++) {
+        if (samples[i].now.error < 0) {
+            complain(&samples[i].now);
             status = EXIT_TROUBLE;
-        } else if (!json) {
+        } else if (pages) {
             if (!first)
                 fputc('\n', stdout);
             first = false;
-            print_channel(stdout, &channels[i], terminal_width());
+            print_channel(stdout, &samples[i], terminal_width());
         }
     }
-    if (json && json_print(stdout, channels, count) < 0)
-        text_must(NULL);
+    print(options, samples, options->name_count);
     if (!written())
         status = EXIT_TROUBLE;
-    for (size_t i = 0; i < count; i++)
-        channel_free(&channels[i]);
-    free(channels);
+    sample_free(samples, options->name_count);
     return status;
 }
 
-static int usage_error(char *const *argv)
+static int watch(const struct options *options)
 {
-    const char *trouble = "unknown option";
-    struct text option = text_printable(argv[optind - 1], SIZE_MAX);
-    /* getopt says in optopt what it disliked: a long option's code, a short one's letter, or 0. */
-    if (optopt > UCHAR_MAX)
-        trouble = "this option takes no value";
-    else if (optopt > 0)
-        option = text_printable((char[]){'-', (char)optopt, '\0'}, 2);
-    fprintf(stderr, "shmchan-stat: %s: %s; see 'shmchan-stat --help'\n", trouble, option.s);
-    return EXIT_USAGE;
+    const struct watch_options how = {
+        .names = options->names,
+        .name_count = options->name_count,
+        .interval_ms = options->interval_ms,
+        .json = options->json,
+        .colour = colour_wanted(),
+        .all = options->all,
+    };
+    return watch_run(&how);
+}
+
+static int remove_orphans(const struct options *options)
+{
+    const struct orphans_options how = {
+        .names = options->names,
+        .name_count = options->name_count,
+        .yes = options->yes,
+        .dry_run = options->dry_run,
+    };
+    return orphans_run(&how);
+}
+
+/* One a line; a name that a line cannot hold is left out. */
+static int print_names(void)
+{
+    struct found_list list;
+    int r = find_all(false, &list);
+    if (r < 0)
+        return cannot_list(r);
+    for (size_t i = 0; i < list.count; i++) {
+        if (strcmp(list.found[i].name, text_printable(list.found[i].name, SIZE_MAX).s) == 0)
+            puts(list.found[i].name);
+    }
+    find_free(&list);
+    return written() ? 0 : EXIT_TROUBLE;
+}
+
+static int run(const struct options *options)
+{
+    switch (options->mode) {
+    case MODE_HELP:
+        fputs(options_help, stdout);
+        return written() ? 0 : EXIT_TROUBLE;
+    case MODE_VERSION:
+        printf("shmchan-stat %s\n", shmchan_version());
+        return written() ? 0 : EXIT_TROUBLE;
+    case MODE_WATCH:
+        return watch(options);
+    case MODE_CHECK:
+        return check_run(options->names, options->name_count, &options->check);
+    case MODE_REMOVE_ORPHANS:
+        return remove_orphans(options);
+    case MODE_NAMES:
+        return print_names();
+    case MODE_SHOW:
+    case MODE_OPENMETRICS:
+        break;
+    }
+    colour_switch(options->mode == MODE_SHOW && !options->json && colour_wanted());
+    return options->name_count == 0 ? show_all(options) : show_named(options);
 }
 
 int main(int argc, char **argv)
 {
-    enum { HELP = 256, VERSION, JSON };
-    static const struct option options[] = {{"help", no_argument, NULL, HELP},
-                                            {"version", no_argument, NULL, VERSION},
-                                            {"json", no_argument, NULL, JSON},
-                                            {NULL, 0, NULL, 0}};
-    bool json = false;
-
+    struct options options;
     /* Which characters can be printed depends on the locale. Without one it is ASCII. */
     setlocale(LC_CTYPE, "");
     /* A reader that went away is a write error, to be told like any other. */
     signal(SIGPIPE, SIG_IGN);
-
-    opterr = 0;
-    for (;;) {
-        int c = getopt_long(argc, argv, "", options, NULL);
-        if (c == -1)
-            break;
-        switch (c) {
-        case HELP:
-            fputs(help, stdout);
-            return written() ? 0 : EXIT_TROUBLE;
-        case VERSION:
-            printf("shmchan-stat %s\n", shmchan_version());
-            return written() ? 0 : EXIT_TROUBLE;
-        case JSON:
-            json = true;
-            break;
-        default:
-            return usage_error(argv);
-        }
-    }
-    if (optind == argc)
-        return show_all(json);
-    return show_named(argv + optind, (size_t)(argc - optind), json);
+    int r = options_read(argc, argv, &options);
+    return r != 0 ? r : run(&options);
 }

@@ -7,16 +7,32 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "colour.h"
+
+/* When a column is left out. */
+enum table_need {
+    TABLE_NEEDED = 0,
+    TABLE_USEFUL, /* if it does not fit even after others were squeezed */
+    TABLE_LUXURY  /* if it does not fit as wide as it likes             */
+};
+
 struct table_column {
     const char *head;
-    bool right; /* numbers                                                */
-    bool spare; /* the last one only: left out if there is no room for it */
+    bool right;           /* numbers                                                                 */
+    enum table_need need; /* of those alike, the last goes first                                     */
+    size_t least;         /* may be squeezed to so many columns, losing its middle; 0 = not squeezed */
+    bool keep_end;        /* it loses its beginning instead                                          */
+};
+
+struct table_cell {
+    char *text; /* NULL: the one before goes across */
+    enum colour colour;
 };
 
 struct table {
     const struct table_column *columns;
     size_t column_count;
-    char **cells; /* row after row; in a row that is a note, all but the first two are NULL */
+    struct table_cell *cells; /* row after row */
     size_t cell_count;
 };
 
@@ -24,13 +40,18 @@ void table_init(struct table *table, const struct table_column *columns, size_t 
 void table_free(struct table *table);
 
 /* The next cell, from left to right, row by row. Printable text only. */
-__attribute__((format(printf, 2, 3))) void table_add(struct table *table, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void table_add(struct table *table, enum colour colour,
+                                                     const char *format, ...);
 
-/* A row that is a key and a sentence across the other columns. */
-void table_note(struct table *table, const char *key, const char *sentence);
+/* A sentence that ends the row, across its other columns; the cell before it counts for no column's width. */
+void table_across(struct table *table, const char *sentence);
 
-/* Fits into `width` columns (0 = as wide as it likes) as well as it can: columns move together, the last
-   one loses the beginning of its cells, notes are folded. */
+/* Fits into `width` columns (0 = as wide as it likes) as well as it can: columns move together, are squeezed,
+   or are left out; sentences are folded. */
 void table_print(const struct table *table, FILE *out, size_t indent, size_t width);
+
+/* Breaks lines at blanks (not at those between backquotes), so that they end before column `width` (0 =
+   never); the first begins at `at`, where the cursor is, each further one at `indent`. Ends the line. */
+void table_fold(FILE *out, const char *sentence, size_t at, size_t indent, size_t width);
 
 #endif

@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <langinfo.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -75,6 +76,8 @@ struct text text_printable(const char *bytes, size_t max)
 struct text text_duration(uint64_t ns)
 {
     uint64_t seconds = ns / 1000000000u;
+    if (ns < 100000000u)
+        return format("%ums", (unsigned)(ns / 1000000u));
     if (seconds < 10)
         return format("%" PRIu64 ".%us", seconds, (unsigned)(ns / 100000000u % 10));
     if (seconds < 60)
@@ -84,6 +87,62 @@ struct text text_duration(uint64_t ns)
     if (seconds < 86400)
         return format("%" PRIu64 "h%02um", seconds / 3600, (unsigned)(seconds / 60 % 60));
     return format("%" PRIu64 "d%02uh", seconds / 86400, (unsigned)(seconds / 3600 % 24));
+}
+
+struct text text_span(uint64_t ns)
+{
+    uint64_t seconds = ns / 1000000000u;
+    if (ns < 100000000u)
+        return format("%u ms", (unsigned)(ns / 1000000u));
+    if (seconds < 10)
+        return format("%" PRIu64 ".%u s", seconds, (unsigned)(ns / 100000000u % 10));
+    if (seconds < 60)
+        return format("%" PRIu64 " s", seconds);
+    if (seconds < 3600)
+        return format("%" PRIu64 " min %02u s", seconds / 60, (unsigned)(seconds % 60));
+    if (seconds < 86400)
+        return format("%" PRIu64 " h %02u min", seconds / 3600, (unsigned)(seconds / 60 % 60));
+    return format("%" PRIu64 " d %02u h", seconds / 86400, (unsigned)(seconds / 3600 % 24));
+}
+
+struct text text_rate(double per_second)
+{
+    if (!(per_second > 0))
+        return format("0");
+    if (per_second < 99.95)
+        return format("%.1f", per_second);
+    return text_count(per_second < 1e19 ? (uint64_t)(per_second + 0.5) : UINT64_MAX);
+}
+
+/* Never full before it is, and never empty when something is there. */
+static size_t filled(uint64_t part, uint64_t whole, size_t steps)
+{
+    if (part == 0 || whole == 0)
+        return 0;
+    if (part >= whole)
+        return steps;
+    size_t n = (size_t)((double)part / (double)whole * (double)steps);
+    return n == 0 ? 1 : n >= steps ? steps - 1 : n;
+}
+
+struct text text_bar(uint64_t part, uint64_t whole, size_t cells)
+{
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    bool blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    struct text t = {{0}};
+    char *end = t.s;
+    if (cells > 60)
+        cells = 60;
+    size_t n = filled(part, whole, blocks ? cells * 8 : cells);
+    size_t whole_cells = blocks ? n / 8 : n;
+    size_t rest = blocks ? n % 8 : 0;
+    for (size_t i = 0; i < cells; i++) {
+        const char *cell = i < whole_cells                ? (blocks ? "█" : "#")
+                           : i == whole_cells && rest > 0 ? eighths[rest]
+                                                          : (blocks ? "·" : ".");
+        end += sprintf(end, "%s", cell);
+    }
+    return t;
 }
 
 struct text text_bytes(uint64_t bytes)

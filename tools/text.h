@@ -20,8 +20,18 @@ struct text {
    are they could drive the terminal. */
 struct text text_printable(const char *bytes, size_t max);
 
-/* "0.3s", "12s", "4m05s", "2h05m", "3d04h". */
+/* "35ms", "0.3s", "12s", "4m05s", "2h05m", "3d04h". */
 struct text text_duration(uint64_t ns);
+
+/* The same in a sentence: "35 ms", "0.3 s", "12 s", "4 min 05 s", "2 h 05 min", "3 d 04 h". */
+struct text text_span(uint64_t ns);
+
+/* Messages a second, as text_count() with a decimal below 100: "0", "8.3", "1234", "1.20M". */
+struct text text_rate(double per_second);
+
+/* `cells` characters: as much of them filled as part is of whole. In block characters where the locale has
+   them. At most 60. */
+struct text text_bar(uint64_t part, uint64_t whole, size_t cells);
 
 /* "512 bytes", "18.2 MiB (19083264 bytes)". */
 struct text text_bytes(uint64_t bytes);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Which channels there are: the named ones, those that only processes have, and what may not be looked at. */
+#ifndef SHMCHAN_STAT_FIND_H
+#define SHMCHAN_STAT_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Where the library keeps named channels. */
+#define FIND_DIR "/dev/shm"
+
+struct found {
+    char *name;         /* "/name", or "memfd:INODE"                                           */
+    int32_t holder_pid; /* without a name: a process that has it open, as descriptor holder_fd */
+    int holder_fd;
+    bool unreadable; /* a file that this user may not read, so that nobody knows what it is */
+};
+
+struct found_list {
+    struct found *found;
+    size_t count;
+    size_t processes_closed; /* whose descriptors may not be looked at */
+};
+
+/* Sorted by name. 0, or a negative errno (then there is nothing to free). */
+int find_all(bool unreadable, struct found_list *ret_list);
+void find_free(struct found_list *list);
+
+/* "memfd:" and a number. */
+bool find_is_anonymous(const char *name);
+
+/* Who has the channel "memfd:INODE" open. 0, -ENOENT: nobody whose descriptors this user may look at. */
+int find_holder(const char *name, int32_t *ret_pid, int *ret_fd);
+
+/* Opens it for reading, if that process has it still; a descriptor, or a negative errno. */
+int find_open(const char *name, int32_t pid, int fd);
+
+#endif

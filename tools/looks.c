@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Look after look at channels, each paired with one long enough before to tell what moves. Prints nothing.
+ *
+ * Ten looks a second do not tell a receiver that stands still from one that takes a message every 0.2 s, so
+ * what a look is compared with is half a second old at least.
+ */
+#include "looks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "text.h"
+
+#define COMPARED_NS 450000000
+/* How often it is looked for new channels. */
+#define SEARCH_NS 900000000
+
+struct look {
+    int64_t taken_ns;
+    struct channel *channels;
+    size_t count;
+};
+
+struct looks {
+    const struct watch_options *options;
+    struct look *past; /* the oldest first; the last one is the newest */
+    size_t past_count;
+    int64_t searched_ns;
+    struct sample *samples;
+};
+
+int64_t looks_clock_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+struct looks *looks_new(const struct watch_options *options)
+{
+    struct looks *looks = text_must(calloc(1, sizeof *looks));
+    looks->options = options;
+    return looks;
+}
+
+static void free_look(struct look *look)
+{
+    for (size_t i = 0; i < look->count; i++)
+        channel_free(&look->channels[i]);
+    free(look->channels);
+}
+
+void looks_free(struct looks *looks)
+{
+    for (size_t i = 0; i < looks->past_count; i++)
+        free_look(&looks->past[i]);
+    free(looks->past);
+    free(looks->samples);
+    free(looks);
+}
+
+/* ---------------------------------------------------------------- one look */
+
+static void look_at_named(const struct watch_options *options, const struct look *last, struct look *ret_look)
+{
+    ret_look->count = options->name_count;
+    ret_look->channels = text_must(calloc(options->name_count, sizeof *ret_look->channels));
+    for (size_t i = 0; i < options->name_count; i++) {
+        if (last != NULL && last->channels[i].error == 0)
+            channel_read_again(&last->channels[i], &ret_look->channels[i]);
+        else
+            channel_read(options->names[i], &ret_look->channels[i]);
+    }
+}
+
+static bool gone(const struct channel *channel)
+{
+    return channel->error == -ENOENT || channel->error == -ESRCH;
+}
+
+static void look_again(const struct look *last, struct look *ret_look)
+{
+    ret_look->channels = text_must(calloc(last->count + 1, sizeof *ret_look->channels));
+    ret_look->count = 0;
+    for (size_t i = 0; i < last->count; i++) {
+        struct channel *channel = &ret_look->channels[ret_look->count];
+        channel_read_again(&last->channels[i], channel);
+        if (gone(channel))
+            channel_free(channel);
+        else
+            ret_look->count++;
+    }
+}
+
+static int look(struct looks *looks, struct look *ret_look)
+{
+    const struct look *last = looks->past_count > 0 ? &looks->past[looks->past_count - 1] : NULL;
+    ret_look->taken_ns = looks_clock_ns();
+    if (looks->options->name_count > 0) {
+        look_at_named(looks->options, last, ret_look);
+    } else if (last != NULL && ret_look->taken_ns - looks->searched_ns < SEARCH_NS) {
+        look_again(last, ret_look);
+    } else {
+        ssize_t n = channel_read_all(looks->options->all, &ret_look->channels);
+        if (n < 0)
+            return (int)n;
+        ret_look->count = (size_t)n;
+        looks->searched_ns = ret_look->taken_ns;
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- pairs */
+
+/* Past looks that no later one will be compared with; the newest that is old enough stays. */
+static void forget(struct looks *looks, int64_t now_ns)
+{
+    size_t useless = 0;
+    while (useless + 1 < looks->past_count && now_ns - looks->past[useless + 1].taken_ns >= COMPARED_NS)
+        useless++;
+    for (size_t i = 0; i < useless; i++)
+        free_look(&looks->past[i]);
+    looks->past_count -= useless;
+    if (useless > 0)
+        memmove(looks->past, looks->past + useless, looks->past_count * sizeof *looks->past);
+}
+
+static int compare_name(const void *name, const void *channel)
+{
+    return strcmp(name, ((const struct channel *)channel)->name);
+}
+
+static const struct channel *find(const struct looks *looks, const struct look *base, size_t index,
+                                  const char *name)
+{
+    if (base == NULL || base->count == 0)
+        return NULL;
+    if (looks->options->name_count > 0)
+        return &base->channels[index];
+    return bsearch(name, base->channels, base->count, sizeof *base->channels, compare_name);
+}
+
+ssize_t looks_next(struct looks *looks, const struct sample **ret_samples)
+{
+    struct look now = {0, NULL, 0};
+    int r = look(looks, &now);
+    if (r < 0)
+        return r;
+    forget(looks, now.taken_ns);
+    const struct look *base = NULL;
+    if (looks->past_count > 0 && now.taken_ns - looks->past[0].taken_ns >= COMPARED_NS)
+        base = &looks->past[0];
+    /* Borrowed from the looks, which stay until the next one. */
+    looks->samples = text_must(realloc(looks->samples, (now.count + 1) * sizeof *looks->samples));
+    for (size_t i = 0; i < now.count; i++) {
+        const struct channel *before = find(looks, base, i, now.channels[i].name);
+        looks->samples[i].now = now.channels[i];
+        looks->samples[i].before =
+            before != NULL ? *before : (struct channel){.name = now.channels[i].name, .error = -ENOENT};
+    }
+    looks->past = text_must(realloc(looks->past, (looks->past_count + 1) * sizeof *looks->past));
+    looks->past[looks->past_count++] = now;
+    *ret_samples = looks->samples;
+    return (ssize_t)now.count;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Looks twice. Who seems to stand still gets a third, later look instead of the second. */
+#include "sample.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "find.h"
+#include "state.h"
+#include "text.h"
+
+/* 0.4 s between the looks: a receiver that is only slow has then had its time. */
+#define SUSPICION_MS 280
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
+
+void sample_free(struct sample *samples, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        channel_free(&samples[i].before);
+        channel_free(&samples[i].now);
+    }
+    free(samples);
+}
+
+/* A receiver that is stopped is no matter of how long one looks. */
+static bool suspicious(const struct sample *sample)
+{
+    enum proc_sight sight = sample->now.receiver_view.sight;
+    return channel_state_but_damage(&sample->now, &sample->before) == STATE_STALLED &&
+           sight != PROC_STOPPED && sight != PROC_TRACED;
+}
+
+static void look_again(struct sample *samples, size_t count)
+{
+    if (count > 0)
+        sleep_ms(SAMPLE_INTERVAL_MS);
+    bool suspicion = false;
+    for (size_t i = 0; i < count; i++) {
+        channel_read_again(&samples[i].before, &samples[i].now);
+        suspicion |= suspicious(&samples[i]);
+    }
+    if (!suspicion)
+        return;
+    sleep_ms(SUSPICION_MS);
+    for (size_t i = 0; i < count; i++) {
+        if (!suspicious(&samples[i]))
+            continue;
+        channel_free(&samples[i].now);
+        channel_read_again(&samples[i].before, &samples[i].now);
+    }
+}
+
+static int by_trouble(const void *a, const void *b)
+{
+    const struct sample *x = a, *y = b;
+    int r = (int)channel_state(&x->now, &x->before) - (int)channel_state(&y->now, &y->before);
+    return r != 0 ? r : strcmp(x->now.name, y->now.name);
+}
+
+/* Removed since it was found: there is no such channel. */
+static size_t drop_removed(struct sample *samples, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (samples[i].now.error == -ENOENT || samples[i].now.error == -ESRCH) {
+            channel_free(&samples[i].before);
+            channel_free(&samples[i].now);
+        } else {
+            samples[kept++] = samples[i];
+        }
+    }
+    return kept;
+}
+
+ssize_t sample_all(bool unreadable, struct sample **ret_samples, size_t *ret_closed)
+{
+    struct found_list list;
+    int r = find_all(unreadable, &list);
+    if (r < 0)
+        return r;
+    struct sample *samples = text_must(calloc(list.count + 1, sizeof *samples));
+    for (size_t i = 0; i < list.count; i++)
+        channel_read_found(&list.found[i], &samples[i].before);
+    look_again(samples, list.count);
+    size_t count = drop_removed(samples, list.count);
+    if (count > 0)
+        qsort(samples, count, sizeof *samples, by_trouble);
+    *ret_closed = list.processes_closed;
+    find_free(&list);
+    *ret_samples = samples;
+    return (ssize_t)count;
+}
+
+struct sample *sample_named(char *const *names, size_t count)
+{
+    struct sample *samples = text_must(calloc(count + 1, sizeof *samples));
+    for (size_t i = 0; i < count; i++)
+        channel_read(names[i], &samples[i].before);
+    look_again(samples, count);
+    return samples;
+}

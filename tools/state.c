@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The definitions of the states, and nothing else. shmchan-stat(1) has them in words. */
+#include "state.h"
+
+#include <errno.h>
+
+/* A receiver that sleeps looks by itself each 100 ms; this is long enough for it to get a CPU too. */
+#define ASLEEP_TOO_LONG_NS 400000000u
+
+static bool held(const struct shmchan_process *process)
+{
+    return process->state == SHMCHAN_PLACE_HELD;
+}
+
+static bool stopped(struct proc_view view)
+{
+    return view.sight == PROC_STOPPED || view.sight == PROC_TRACED;
+}
+
+static uint64_t elapsed_ns(const struct channel *now, const struct channel *before)
+{
+    uint64_t a = before->snapshot.taken_ns, b = now->snapshot.taken_ns;
+    return b > a ? b - a : 0;
+}
+
+/* Did messages wait all the time, and none was taken by a receiver that was there all the time? One that
+   only now wakes is given its time. */
+static bool took_nothing(const struct channel *now, const struct channel *before)
+{
+    const struct shmchan_process *receiver = &now->snapshot.receiver;
+    uint64_t ns;
+    if (before->used == 0 || now->used == 0 || now->snapshot.received != before->snapshot.received ||
+        !channel_same_process(receiver, &before->snapshot.receiver))
+        return false;
+    return !channel_asleep(now, receiver, &ns) || elapsed_ns(now, before) >= ASLEEP_TOO_LONG_NS;
+}
+
+static bool stalled(const struct channel *now, const struct channel *before)
+{
+    if (!held(&now->snapshot.receiver))
+        return false;
+    if (before == NULL)
+        return stopped(now->receiver_view);
+    /* Under a tracer a process is stopped often, and goes on at once. */
+    if (stopped(now->receiver_view) && stopped(before->receiver_view) &&
+        now->snapshot.received == before->snapshot.received)
+        return true;
+    return took_nothing(now, before);
+}
+
+static bool lane_full(const struct channel_sender *sender, uint32_t capacity)
+{
+    return sender->state.sent - sender->state.received >= capacity;
+}
+
+/* Is the sender blocked, or was its lane full at both looks, or did it find it full in between? */
+static bool lacks_room(const struct channel *now, const struct channel_sender *sender,
+                       const struct channel *before)
+{
+    uint64_t ns;
+    if (!held(&sender->state.process))
+        return false;
+    if (channel_asleep(now, &sender->state.process, &ns))
+        return true;
+    bool full = lane_full(sender, now->snapshot.capacity);
+    if (before == NULL)
+        return full;
+    const struct channel_sender *old = channel_sender_at(before, sender->state.place);
+    return old != NULL && channel_same_process(&old->state.process, &sender->state.process) &&
+           ((full && lane_full(old, now->snapshot.capacity)) || sender->state.full > old->state.full);
+}
+
+static bool any_lacks_room(const struct channel *now, const struct channel *before)
+{
+    for (size_t i = 0; i < now->sender_count; i++) {
+        if (lacks_room(now, &now->senders[i], before))
+            return true;
+    }
+    return false;
+}
+
+static enum channel_state state_of_error(int error)
+{
+    return error == -EBADMSG ? STATE_DAMAGED : error == -EPROTONOSUPPORT ? STATE_FOREIGN : STATE_UNREADABLE;
+}
+
+static bool moved(const struct channel *now, const struct channel *before)
+{
+    return before != NULL && (now->snapshot.sent != before->snapshot.sent ||
+                              now->snapshot.received != before->snapshot.received);
+}
+
+enum channel_state channel_state_but_damage(const struct channel *now, const struct channel *before)
+{
+    if (now->error < 0)
+        return state_of_error(now->error);
+    if (before != NULL && (before->error < 0 || !channel_same(now, before)))
+        before = NULL;
+    bool receiver = held(&now->snapshot.receiver);
+    bool senders = now->snapshot.senders_held > 0 || now->forking;
+    if (stalled(now, before))
+        return STATE_STALLED;
+    if (!receiver && senders)
+        return STATE_NO_RECEIVER;
+    if (!receiver)
+        return STATE_ORPHANED;
+    if (any_lacks_room(now, before))
+        return STATE_FULL;
+    if (!senders)
+        return STATE_NO_SENDERS;
+    return now->used > 0 || moved(now, before) ? STATE_FLOWING : STATE_IDLE;
+}
+
+enum channel_state channel_state(const struct channel *now, const struct channel *before)
+{
+    if (now->error == 0 && now->snapshot.lanes_damaged > 0)
+        return STATE_DAMAGED;
+    return channel_state_but_damage(now, before);
+}
+
+const char *channel_state_word(enum channel_state state)
+{
+    static const char *const words[] = {
+        [STATE_DAMAGED] = "damaged",         [STATE_STALLED] = "stalled",
+        [STATE_NO_RECEIVER] = "no receiver", [STATE_FULL] = "full",
+        [STATE_ORPHANED] = "orphaned",       [STATE_NO_SENDERS] = "no senders",
+        [STATE_FOREIGN] = "foreign version", [STATE_UNREADABLE] = "unreadable",
+        [STATE_FLOWING] = "flowing",         [STATE_IDLE] = "idle",
+    };
+    return words[state];
+}
+
+int channel_state_severity(enum channel_state state)
+{
+    switch (state) {
+    case STATE_DAMAGED:
+    case STATE_STALLED:
+    case STATE_NO_RECEIVER:
+        return 2;
+    case STATE_FULL:
+    case STATE_ORPHANED:
+    case STATE_NO_SENDERS:
+    case STATE_FOREIGN:
+    case STATE_UNREADABLE:
+        return 1;
+    case STATE_FLOWING:
+    case STATE_IDLE:
+        break;
+    }
+    return 0;
+}
