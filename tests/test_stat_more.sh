@@ -29,7 +29,8 @@ failed=0
 # Asks in vain up to this many times, 0.1 s apart. A watchdog: nothing is timed.
 patience=600
 # Signals that end a process are sent on purpose.
-ulimit -c 0
+# shellcheck disable=SC3045  # where there is none, there are core files
+ulimit -c 0 2>/dev/null
 
 cleanup() {
     # bash would tell of each peer that it was killed.
@@ -379,7 +380,8 @@ verdict() {
     shift 2
     "$stat" --check "$@" >"$work/out" 2>"$work/err"
     is "check $*: status" $? "$expected"
-    has "... in words" "$work/out" "^SHMCHAN $word: [^|]+( [|]( '[^'=|]+'=[0-9.]+(s|%|c)?;[0-9.]*;[0-9.]*;0;[0-9]*)*)\$"
+    has "... in words" "$work/out" "^SHMCHAN $word: [^|]+ [|]"
+    has "... with performance data" "$work/out" "[|]( '[^'=|]+'=[0-9.]+(s|%|c)?;[0-9.]*;[0-9.]*;0;[0-9]*)*\$"
     is "... in a line" "$(wc -l <"$work/out")" 1
     is "... and nothing else" "$(wc -c <"$work/err")" 0
 }
@@ -419,7 +421,8 @@ has "... for how long" "$work/out" "$stalled stalled, blocked [0-9.]+s"
 verdict 0 OK --warning blocked=100000s --critical blocked=100000 --ok stalled "$stalled"
 verdict 2 CRITICAL --critical 'orphaned,no receiver' "$orphan"
 verdict 1 WARNING --warning idle "$idle"
-for wrong in nonsense used used= used=x used=5s blocked=5% dead=1% used=-1 used=0x10 used=1e3 '' ,idle used=nan used=1.2.3; do
+for wrong in nonsense used used= used=x used=5s blocked=5% dead=1% used=-1 used=0x10 used=1e3 used=nan used=1.2.3 \
+    '' ,idle; do
     "$stat" --check --warning "$wrong" "$idle" >"$work/out" 2>"$work/err"
     is "a limit that makes no sense ('$wrong') is unknown" $? 3
 done
@@ -450,7 +453,8 @@ else
 fi
 if [ "$alone" = alone ]; then
     verdict 2 CRITICAL
-    has "all: how many" "$work/out" "'channels'=[0-9]+;;;0; 'warning'=[0-9]+;;;0; 'critical'=[0-9]+;;;0; 'unknown'=0;"
+    has "all: how many" "$work/out" \
+        "[|] 'channels'=[0-9]+;;;0; 'warning'=[0-9]+;;;0; 'critical'=[0-9]+;;;0; 'unknown'=0;"
     has "all: the worst" "$work/out" " 'used'=100\.0%;;;0;100 'lane'=100\.0%;;;0;100 'blocked'="
 else
     skip "check of all channels" "needs a mount namespace"
@@ -525,7 +529,8 @@ say("types that the Prometheus text format knows",
     {f.type for f in families.values()} <= {"counter", "gauge"})
 say("no time stamps", all(s.timestamp is None for s in old))
 EOC
-    "$parser" "$work/metrics.py" "$work/metrics" "$prefix" >"$work/out" 2>"$work/err" || not_ok "openmetrics: $(tail -n 1 "$work/err")"
+    "$parser" "$work/metrics.py" "$work/metrics" "$prefix" >"$work/out" 2>"$work/err" ||
+        not_ok "openmetrics: $(tail -n 1 "$work/err")"
     cat "$work/out"
     failed=$((failed + $(grep -c '^not ok' "$work/out")))
     LC_ALL=C "$stat" --openmetrics "$odd" >"$work/c"
@@ -538,8 +543,10 @@ fi
 # ---------------------------------------------------------------- -w, no terminal
 
 "$stat" -w 0.05 "$flowing" "$stalled" "$version" 2>"$work/err" | head -n 60 >"$work/out"
-has "lines: one with rates" "$work/out" "^[0-9:]{8}  $flowing +flowing +used [0-9]+/64  sent [1-9][0-9.]*[kM]?/s  received [1-9]"
-has "lines: another" "$work/out" "^[0-9:]{8}  $stalled +stalled +used 8/8 .* senders 1/256  blocked 1 for [0-9.hms]+$"
+has "lines: one with rates" "$work/out" \
+    "^[0-9:]{8}  $flowing +flowing +used [0-9]+/64  sent [1-9][0-9.]*[kM]?/s  received [1-9]"
+has "lines: another" "$work/out" \
+    "^[0-9:]{8}  $stalled +stalled +used 8/8 .* senders 1/256  blocked 1 for [0-9.hms]+$"
 has "lines: one that cannot be inspected" "$work/out" "^[0-9:]{8}  $version +[a-z]"
 has_not "lines: nothing that drives a terminal" "$work/out" '[[:cntrl:]]'
 has "lines: a reader that went away ends it" "$work/err" 'cannot write the output: Broken pipe'
@@ -721,7 +728,8 @@ print(int(signal.SIG$name))")\$"
     has "live: other sizes" "$work/out" '^ended with 0$'
     restored "live: other sizes"
     # The shell has the terminal while the program is stopped, and again after it.
-    "$python" "$work/terminal.py" "$work/log" 80x24 key='stty -a >'"$work"'/before; '"$stat"' -w 0.1 '"$stalled"' '"$idle"'\n' \
+    "$python" "$work/terminal.py" "$work/log" 80x24 \
+        key='stty -a >'"$work"'/before; '"$stat"' -w 0.1 '"$stalled"' '"$idle"'\n' \
         see=NAME see=stalled key='\x1a' see='Stopped' key='stty -a >'"$work"'/between; fg\n' see=NAME see=stalled \
         key=q key='stty -a >'"$work"'/after\n' key='exit\n' -- sh -i >"$work/out" 2>&1
     has "live: Ctrl-Z and fg" "$work/out" '^ended with 0$'
@@ -901,6 +909,7 @@ if command -v bash >/dev/null; then
     # Each option that is offered is one, and takes what it is offered for.
     complete_in_bash "$stat" -
     "$stat" --help >"$work/help"
+    # shellcheck disable=SC2013  # words they are
     for option in $(grep '^--' "$work/out"); do
         has "bash: $option is in --help" "$work/help" "(^|[^a-z-])$option([^a-z-]|\$)"
     done
@@ -912,11 +921,17 @@ if command -v zsh >/dev/null; then
     if [ -n "$python" ]; then
         mkdir "$work/zsh"
         cp "$source/tools/completion/_shmchan-stat" "$work/zsh/"
-        printf 'fpath=(%s $fpath)\nautoload -Uz compinit\ncompinit -u -d %s/dump\nPS1="ready> "\n' "$work/zsh" "$work" \
-            >"$work/zsh/.zshrc"
-        ZDOTDIR=$work/zsh "$python" "$work/terminal.py" "$work/log" 80x24 'see=ready>' \
-            key="shmchan-stat ${prefix}-st\\t" "see=$stalled" key='\x15' key='shmchan-stat --rem\t' see=remove-orphans \
-            key='\x15' key='exit\n' -- zsh -i >"$work/out" 2>&1
+        cat >"$work/zsh/.zshrc" <<EOC
+fpath=($work/zsh \$fpath)
+autoload -Uz compinit
+compinit -u -d $work/dump
+PS1="ready> "
+EOC
+        # Whatever a shell makes of what is typed there, not here.
+        (cd "$work" && ZDOTDIR=$work/zsh "$python" "$work/terminal.py" "$work/log" 80x24 'see=ready>' \
+            key="shmchan-stat ${prefix}-st\\t" "see=$stalled" \
+            key='\x15' key='shmchan-stat --rem\t' see=remove-orphans \
+            key='\x15' key='exit\n' -- zsh -i) >"$work/out" 2>&1
         has "zsh: a living channel's name, and an option" "$work/out" '^ended with '
         has_not "zsh: ... without waiting in vain" "$work/out" 'in vain'
     fi
