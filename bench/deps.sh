@@ -32,6 +32,7 @@ if ! command -v apt-get >/dev/null; then
 fi
 privileged=
 [ "$(id -u)" = 0 ] || privileged="sudo -n"
+# shellcheck disable=SC2086 # a list
 $privileged env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 update &&
     $privileged env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
         install --no-install-recommends $missing
