@@ -84,7 +84,8 @@ struct shm_owner {
    backed with memory, so that everyone may read them; the slots lie in the lane. */
 struct shm_place {
     /* Written by the sender: positions before `tail` are published. Read by the receiver (acquire),
-       which then may read their slots. */
+       which then may read their slots. A value that cannot be, which no sender stored, the receiver puts back
+       to `head` by compare-exchange (merge.c). */
     alignas(SHM_LINE) _Atomic uint64_t tail;
     _Atomic uint64_t first_position; /* `tail` when the holder took the place; for people */
     _Atomic uint64_t full;           /* times found full; for people */

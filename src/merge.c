@@ -118,7 +118,8 @@ bool merge_sweep(struct merge *m)
 /*
  * A tail that cannot be. Put it back to head: nothing is taken twice, and a dead sender's lane counts as
  * drained. Its living sender keeps its tail to itself, so its next publish puts the word right and loses
- * nothing; it may be doing so just now, hence the exchange. Relaxed: it publishes nothing. If that publish
+ * nothing; it may be doing so just now, hence the exchange. Relaxed: it publishes nothing, and against the
+ * sender's store in lane_publish the order of that one word's changes is all that is needed. If that publish
  * cannot be either, it is our head that strayed (a forged tail was believed): follow the sender.
  */
 static void resynchronise(struct merge *m, struct lane_reader *l, uint64_t tail)
