@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "guard.h"
+#include "input.h"
 #include "mutex.h"
 
 #define MESSAGE  8u
@@ -43,14 +44,6 @@ enum {
 static char name[64], path[80];
 static unsigned long long runs;
 
-#define require(condition)                                                                                   \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                          \
-            abort();                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
 /* Nobody else is there for whom waiting a millisecond would change anything. */
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
@@ -60,19 +53,6 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 }
 
 /* ------------------------------------------------------------------------------------------- the input */
-
-struct input {
-    const uint8_t *bytes;
-    size_t left;
-};
-
-static uint8_t take8(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->bytes++;
-}
 
 static uint64_t take(struct input *in, unsigned bytes)
 {

@@ -15,34 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "merge.h"
 
 #define MESSAGE   8u
 #define SLOT      (sizeof(struct shm_slot) + MESSAGE)
 #define PLACES    70u
-#define ERRORS_OF 4u /* a lane: a damaged tail, our head that strayed, and the same after what that showed   \
-                      */
-
-#define require(condition)                                                                                   \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                          \
-            abort();                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
-struct input {
-    const uint8_t *bytes;
-    size_t left;
-};
-
-static uint8_t take8(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->bytes++;
-}
+#define ERRORS_OF 4u /* a lane: a damaged tail, a strayed head, and the same after what that showed */
 
 static struct {
     uint32_t places;
