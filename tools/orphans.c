@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "output.h"
 #include "text.h"
 
 enum { STATUS_FINE = 0, STATUS_TROUBLE = 1, STATUS_USAGE = 2 };
@@ -206,11 +207,7 @@ int orphans_run(const struct orphans_options *options)
         consider_named(&removal);
     else
         consider_all(&removal);
-    errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "shmchan-stat: cannot write the output: %s\n",
-                errno != 0 ? strerror(errno) : "write error");
+    if (!output_written())
         removal.status = STATUS_TROUBLE;
-    }
     return removal.status;
 }

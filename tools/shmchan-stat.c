@@ -16,6 +16,7 @@
 #include "openmetrics.h"
 #include "options.h"
 #include "orphans.h"
+#include "output.h"
 #include "report.h"
 #include "text.h"
 #include "watch.h"
@@ -30,17 +31,6 @@ static void complain(const struct channel *channel)
         fprintf(stderr, " (it is uid %" PRIu32 "'s, mode %04" PRIo32 ")", channel->file_uid,
                 channel->file_mode);
     fputc('\n', stderr);
-}
-
-/* Buffered output fails late: only after the flush is it known to be written. */
-static bool written(void)
-{
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return true;
-    fprintf(stderr, "shmchan-stat: cannot write the output: %s\n",
-            errno != 0 ? strerror(errno) : "write error");
-    return false;
 }
 
 /* Columns of the terminal that the output goes to; 0 = it goes elsewhere, or nobody knows. */
@@ -80,7 +70,7 @@ static int show_all(const struct options *options)
     if (n < 0)
         return cannot_list(n);
     print(options, samples, (size_t)n);
-    int status = written() ? 0 : EXIT_TROUBLE;
+    int status = output_written() ? 0 : EXIT_TROUBLE;
     if (n == 0 && !options->json && options->mode == MODE_SHOW)
         fputs("shmchan-stat: no channel that this user may read\n", stderr);
     if (closed > 0 && options->all && !options->json && options->mode == MODE_SHOW)
@@ -110,7 +100,7 @@ static int show_named(const struct options *options)
         }
     }
     print(options, samples, options->name_count);
-    if (!written())
+    if (!output_written())
         status = EXIT_TROUBLE;
     sample_free(samples, options->name_count);
     return status;
@@ -152,7 +142,7 @@ static int print_names(void)
             puts(list.found[i].name);
     }
     find_free(&list);
-    return written() ? 0 : EXIT_TROUBLE;
+    return output_written() ? 0 : EXIT_TROUBLE;
 }
 
 static int run(const struct options *options)
@@ -160,10 +150,10 @@ static int run(const struct options *options)
     switch (options->mode) {
     case MODE_HELP:
         fputs(options_help, stdout);
-        return written() ? 0 : EXIT_TROUBLE;
+        return output_written() ? 0 : EXIT_TROUBLE;
     case MODE_VERSION:
         printf("shmchan-stat %s\n", shmchan_version());
-        return written() ? 0 : EXIT_TROUBLE;
+        return output_written() ? 0 : EXIT_TROUBLE;
     case MODE_WATCH:
         return watch(options);
     case MODE_CHECK:

@@ -73,36 +73,37 @@ struct text text_printable(const char *bytes, size_t max)
     return t;
 }
 
-struct text text_duration(uint64_t ns)
+/* How a unit is written as the only or last one, and before a finer one. */
+struct units {
+    const char *ms, *s, *min, *min_and, *h, *h_and, *d_and;
+};
+
+static struct text duration(uint64_t ns, const struct units *u)
 {
     uint64_t seconds = ns / 1000000000u;
     if (ns < 100000000u)
-        return format("%ums", (unsigned)(ns / 1000000u));
+        return format("%u%s", (unsigned)(ns / 1000000u), u->ms);
     if (seconds < 10)
-        return format("%" PRIu64 ".%us", seconds, (unsigned)(ns / 100000000u % 10));
+        return format("%" PRIu64 ".%u%s", seconds, (unsigned)(ns / 100000000u % 10), u->s);
     if (seconds < 60)
-        return format("%" PRIu64 "s", seconds);
+        return format("%" PRIu64 "%s", seconds, u->s);
     if (seconds < 3600)
-        return format("%" PRIu64 "m%02us", seconds / 60, (unsigned)(seconds % 60));
+        return format("%" PRIu64 "%s%02u%s", seconds / 60, u->min_and, (unsigned)(seconds % 60), u->s);
     if (seconds < 86400)
-        return format("%" PRIu64 "h%02um", seconds / 3600, (unsigned)(seconds / 60 % 60));
-    return format("%" PRIu64 "d%02uh", seconds / 86400, (unsigned)(seconds / 3600 % 24));
+        return format("%" PRIu64 "%s%02u%s", seconds / 3600, u->h_and, (unsigned)(seconds / 60 % 60), u->min);
+    return format("%" PRIu64 "%s%02u%s", seconds / 86400, u->d_and, (unsigned)(seconds / 3600 % 24), u->h);
+}
+
+struct text text_duration(uint64_t ns)
+{
+    static const struct units narrow = {"ms", "s", "m", "m", "h", "h", "d"};
+    return duration(ns, &narrow);
 }
 
 struct text text_span(uint64_t ns)
 {
-    uint64_t seconds = ns / 1000000000u;
-    if (ns < 100000000u)
-        return format("%u ms", (unsigned)(ns / 1000000u));
-    if (seconds < 10)
-        return format("%" PRIu64 ".%u s", seconds, (unsigned)(ns / 100000000u % 10));
-    if (seconds < 60)
-        return format("%" PRIu64 " s", seconds);
-    if (seconds < 3600)
-        return format("%" PRIu64 " min %02u s", seconds / 60, (unsigned)(seconds % 60));
-    if (seconds < 86400)
-        return format("%" PRIu64 " h %02u min", seconds / 3600, (unsigned)(seconds / 60 % 60));
-    return format("%" PRIu64 " d %02u h", seconds / 86400, (unsigned)(seconds / 3600 % 24));
+    static const struct units wide = {" ms", " s", " min", " min ", " h", " h ", " d "};
+    return duration(ns, &wide);
 }
 
 struct text text_rate(double per_second)

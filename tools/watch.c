@@ -12,6 +12,7 @@
 
 #include "live.h"
 #include "looks.h"
+#include "output.h"
 #include "rates.h"
 #include "report.h"
 #include "state.h"
@@ -95,16 +96,6 @@ static void sleep_until(int64_t deadline_ns)
         ;
 }
 
-static bool written(void)
-{
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return true;
-    fprintf(stderr, "shmchan-stat: cannot write the output: %s\n",
-            errno != 0 ? strerror(errno) : "write error");
-    return false;
-}
-
 /* Without end, but for a signal or a reader that went away. */
 static int watch_lines(const struct watch_options *options)
 {
@@ -122,7 +113,7 @@ static int watch_lines(const struct watch_options *options)
             text_must(NULL);
         if (!options->json)
             put_lines(samples, (size_t)n);
-        if (!written())
+        if (!output_written())
             status = STATUS_TROUBLE;
         deadline_ns += (int64_t)options->interval_ms * 1000000;
         /* What was missed, asleep or stopped, is not made up for. */
