@@ -6,6 +6,7 @@
 #
 # Peers are processes of a small helper that is compiled here with $CC, $CFLAGS and $EXTRA_CFLAGS. What
 # needs a privilege or a program that is not there is skipped, and says so.
+# shellcheck disable=SC2140  # long patterns in pieces
 set -u
 
 if [ $# -ne 1 ] || [ ! -x "$1/shmchan-stat" ]; then
@@ -17,11 +18,8 @@ source=$(dirname "$0")/..
 prefix=/shmchan-test-$$
 work=$(mktemp -d) || exit 1
 peers=
-failed=0
 # Of one locale, so that bars are ASCII; sections that want another say so.
 export LC_ALL=C
-# Asks in vain up to this many times, 0.1 s apart. A watchdog: nothing is timed.
-patience=600
 
 cleanup() {
     # bash would tell of each peer that it was killed.
@@ -36,58 +34,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
 
-# ---------------------------------------------------------------- saying what holds
-
-ok() {
-    echo "ok - $1"
-}
-
-not_ok() {
-    echo "not ok - $1"
-    failed=$((failed + 1))
-}
-
-skip() {
-    echo "ok - $1 # SKIP $2"
-}
-
-# check WHAT COMMAND...: the command succeeds.
-check() {
-    what=$1
-    shift
-    if "$@"; then ok "$what"; else not_ok "$what"; fi
-}
-
-# has WHAT FILE PATTERN: a line of the file matches.
-has() {
-    if grep -Eq -e "$3" "$2"; then
-        ok "$1"
-    else
-        not_ok "$1"
-        echo "# no line matches: $3"
-        sed 's/^/#   /' "$2"
-    fi
-}
-
-has_not() {
-    if grep -Eq -e "$3" "$2"; then
-        not_ok "$1"
-        echo "# a line matches: $3"
-        sed 's/^/#   /' "$2"
-    else
-        ok "$1"
-    fi
-}
-
-is() {
-    if [ "$2" = "$3" ]; then
-        ok "$1"
-    else
-        not_ok "$1"
-        echo "# expected: $3"
-        echo "# got:      $2"
-    fi
-}
+# shellcheck source=tests/saying.sh
+. "$source/tests/saying.sh"
 
 # ---------------------------------------------------------------- helpers
 
@@ -320,7 +268,8 @@ EOC
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 compile() {
     # shellcheck disable=SC2086  # flags are lists
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" -o "$@" -pthread -lrt
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" \
+        -o "$@" -pthread -lrt
 }
 compile "$work/peer" "$work/peer.c" "$build/libshmchan.a" || exit 1
 # shellcheck disable=SC2046  # likewise
@@ -339,19 +288,6 @@ peer() {
     "$work/peer" "$@" >"$work/$id.out" 2>"$work/$id.err" &
     peer=$!
     peers="$peers $peer"
-}
-
-# eventually COMMAND...: waits until it succeeds.
-eventually() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        if [ $tries -ge $patience ]; then
-            echo "# waited in vain: $*"
-            return 1
-        fi
-        sleep 0.1
-    done
 }
 
 said() {
@@ -383,8 +319,14 @@ query() {
 # look NAME...: its JSON in $work/json, its page in $work/page, messages in $work/err, status in $status. The
 # page is the later look, so that what lasts and is in the JSON is in the page too.
 look() {
+    look_json "$@"
+    look_page "$@"
+}
+look_json() {
     "$stat" --json "$@" >"$work/json" 2>/dev/null
     cat "$work/json" >>"$work/documents"
+}
+look_page() {
     "$stat" "$@" >"$work/page" 2>"$work/err"
     status=$?
 }
@@ -405,25 +347,34 @@ in_state() {
 asks() {
     expected=$1
     shift
+    look_json "$channel"
+    [ "$(query channels 0 "$@")" = "$expected" ] && look_page "$channel"
+}
+
+# shows WORD...: that a fresh look finds one of these states, in JSON and on the page.
+shows() {
     look "$channel"
-    [ "$(query channels 0 "$@")" = "$expected" ]
+    for word in "$@"; do
+        [ "$(query channels 0 state)" = "$word" ] && head -n 1 "$work/page" | grep -q ": $word\$" && return
+    done
+    return 1
 }
 
 # more THAN PATH...: likewise a larger number.
 more() {
     than=$1
     shift
-    look "$channel"
+    look_json "$channel"
     value=$(query channels 0 "$@")
     case $value in
     '' | *[!0-9]*) return 1 ;;
     esac
-    [ "$value" -gt "$than" ]
+    [ "$value" -gt "$than" ] && look_page "$channel"
 }
 
 # moves PATH...: likewise a rate that is not 0.
 moves() {
-    look "$channel"
+    look_json "$channel"
     case $(query channels 0 "$@") in null | 0.0 | "(missing)") return 1 ;; esac
 }
 
@@ -542,7 +493,8 @@ check "JSON: start time is /proc's" test \
     "$(query channels 0 receiver start_time_ticks)" = "$(sed 's/.*) //' "/proc/$receiver/stat" | cut -d' ' -f20)"
 check "JSON: made in the last hour" test \
     $(($(date +%s) - $(query channels 0 created_realtime_ns) / 1000000000)) -lt 3600
-in_state "idle" idle 0 "^  It is well, and nothing is sent: no message waits. The receiver \\(pid $receiver, \`peer\`\\) has waited"
+in_state "idle" idle 0 "^  It is well, and nothing is sent: no message waits. The receiver \\(pid $receiver, "\
+"\`peer\`\\) has waited"
 has "page: type" "$work/page" '^  type +struct sample$'
 has "page: capacity" "$work/page" '^  capacity +128 messages a lane$'
 has "page: flags" "$work/page" '^  flags +none$'
@@ -553,7 +505,8 @@ has "page: mutex" "$work/page" '^  mutex +free$'
 has "page: sender" "$work/page" "^ +0 +alive +$sender +peer +0 +0 +0/128 +[.]+ +- +- +0 +0\$"
 "$stat" >"$work/out"
 is "the list succeeds" $? 0
-has "list: header" "$work/out" '^NAME +STATE +USED +FILL +SENDERS +RECEIVER +SIZE +CAP +TYPE +SENT/S +RECVD/S +COMMAND$'
+has "list: header" "$work/out" '^NAME +STATE +USED +FILL +SENDERS +RECEIVER +SIZE +CAP +TYPE +SENT/S '\
+'+RECVD/S +COMMAND$'
 has "list: its line" "$work/out" "^$channel +idle +0/128 +[.]+ +1/7 +$receiver +8 +128 +struct sample +0 +0 +peer\$"
 "$stat" --json >"$work/json"
 is "list in JSON: status" $? 0
@@ -626,6 +579,7 @@ done
 is "busy: ten looks agree with themselves" $bad 0
 check "busy: it goes on meanwhile" eventually more "$last" received_messages
 check "busy: sends have tickets" test "$(query channels 0 tickets)" -gt 0
+# shellcheck disable=SC2016  # for the other shell
 check "busy: nothing is stopped, so its state is one of two" \
     eval 'case $(query channels 0 state) in full | flowing) true ;; *) false ;; esac'
 
@@ -644,13 +598,16 @@ fact "full: lane" 64 senders 0 lane_used_messages
 check "full: times full" test "$(query channels 0 senders 0 times_full)" -ge 1
 # Longer than the library sleeps between two looks at who lives.
 check "full: the time asleep goes on" eventually more 1000000000 senders 0 asleep_ns
-in_state "a stopped receiver" stalled 2 "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for [1-9][0-9.]* s and is stopped \\(state T\\); 128 messages wait, 2 of 2 senders are blocked, the longest for [1-9][0-9.]* s\\. Let it go on with \`kill -CONT $receiver\`;"
+in_state "a stopped receiver" stalled 2 "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for "\
+"[1-9][0-9.]* s and is stopped \\(state T\\); 128 messages wait, 2 of 2 senders are blocked, the longest for "\
+"[1-9][0-9.]* s\\. Let it go on with \`kill -CONT $receiver\`;"
 fact "full: senders blocked" 2 senders_blocked
 check "full: the longest for how long" test "$(query channels 0 longest_blocked_ns)" -gt 1000000000
 fact "full: nothing moves" 0.0 received_messages_per_second
 has "page: receiver is stopped" "$work/page" '^  state +stopped \(state T\)$'
 has "page: all used" "$work/page" '^  waiting +#{20}  100 %: 128 of 128 in the lanes in use$'
-has "page: a full lane and its sleeper" "$work/page" '^ +0 +alive +[0-9]+ +peer .* 64/64 +#+ +- +[0-9.]+s +[1-9][0-9.k]* '
+has "page: a full lane and its sleeper" "$work/page" '^ +0 +alive +[0-9]+ +peer .* 64/64 +#+ +- +[0-9.]+s '\
+'+[1-9][0-9.k]* '
 "$stat" >"$work/out"
 has "list: stalled" "$work/out" "^$channel +stalled +128/128 +#+ +2/256 +$receiver +8 +64 "
 kill -CONT "$receiver"
@@ -663,6 +620,7 @@ end "$receiver" KILL
 
 channel=$prefix-stopped
 peer stopped-r "$channel" capacity=8 flags=7 create-receiver pause
+receiver=$peer
 ready stopped-r
 peer stopped-s "$channel" open-sender send=3 reserve pause
 sender=$peer
@@ -701,10 +659,14 @@ else
     skip "elsewhere" "needs a PID namespace"
 fi
 
+end "$receiver" KILL
+end "$sender" KILL
+
 # ---------------------------------------------------------------- a killed sender, messages left, one reserved
 
 channel=$prefix-killed
 peer killed-r "$channel" capacity=8 create-receiver receive=2 pause
+receiver=$peer
 eventually said killed-r create-receiver || not_ok "a channel is made"
 peer killed-s "$channel" open-sender send=5 reserve pause
 sender=$peer
@@ -722,14 +684,19 @@ fact "killed: messages wait" 3 used_messages
 fact "killed: nobody alive" 0 senders_alive
 fact "killed: gone with messages" 1 senders_gone_with_messages
 in_state "killed" stalled 2 \
-    "Sender 0 \\(pid $sender, \`peer\`\\) died with 3 messages still to be received and one reserved that is lost\\.\$"
+    "Sender 0 \\(pid $sender, \`peer\`\\) died with 3 messages still to be received and one reserved that is "\
+"lost\\.\$"
 has "page: dead" "$work/page" "^ +0 +dead +$sender +peer +5 +- +3/8 +#+[.]+ +lost +- +0 +5\$"
 has "page: abandoned by whom" "$work/page" \
-    "^  abandoned +3 messages, still to be received, and a reservation, lost, by sender 0 \\(pid $sender, \`peer\`\\), which died\$"
+    "^  abandoned +3 messages, still to be received, and a reservation, lost, by sender 0 \\(pid $sender, "\
+"\`peer\`\\), which died\$"
+
+end "$receiver" KILL
 
 # The place's second holder, so that its count and the place's differ.
 channel=$prefix-second
 peer second-r "$channel" capacity=8 places=1 create-receiver receive=4 pause
+receiver=$peer
 eventually said second-r create-receiver || not_ok "a channel is made"
 peer second-1 "$channel" open-sender send=3 close-sender
 eventually said second-1 close-sender
@@ -747,6 +714,8 @@ fact "left: nobody died" 0 senders_died
 fact "left: two joined" 2 senders_joined
 has "page: left" "$work/page" '^ +0 +left +[0-9-]+ +(peer|-) +2 +- +1/8 +#[.]+ +- +- +0 +5$'
 
+end "$receiver" KILL
+
 # ---------------------------------------------------------------- orphaned, and receivers that are not there
 
 channel=$prefix-orphan
@@ -763,7 +732,9 @@ is "orphaned: status" "$status" 0
 fact "orphaned: receiver" dead receiver state
 fact "orphaned: sender" dead senders 0 state
 fact "orphaned: messages remain" 4 used_messages
-in_state "orphaned" orphaned 1 "^  No living process holds a place in this channel\\. The receiver \\(pid $receiver, \`peer\`\\) ended without closing; 1 sender had joined; 4 messages wait\\. .*\`shmchan-stat --remove-orphans $channel\`\\. Sender 0 \\(pid $sender, \`peer\`\\) died with 4 messages still"
+in_state "orphaned" orphaned 1 "^  No living process holds a place in this channel\\. The receiver \\(pid "\
+"$receiver, \`peer\`\\) ended without closing; 1 sender had joined; 4 messages wait\\. .*\`shmchan-stat "\
+"--remove-orphans $channel\`\\. Sender 0 \\(pid $sender, \`peer\`\\) died with 4 messages still"
 has "page: dead receiver" "$work/page" '^  state +dead$'
 has "page: which one" "$work/page" "^  last pid +$receiver\$"
 "$stat" >"$work/out"
@@ -775,7 +746,8 @@ ready none
 look "$channel"
 fact "no receiver yet" none receiver state
 fact "no receiver yet: no pid" null receiver pid
-in_state "no receiver yet" "no receiver" 2 '^  No receiver has joined yet; 1 message waits, 1 sender is there: senders go on until their lanes are full'
+in_state "no receiver yet" "no receiver" 2 '^  No receiver has joined yet; 1 message waits, 1 sender is '\
+'there: senders go on until their lanes are full'
 has "page: none yet" "$work/page" '^  state +none yet$'
 readable=$channel
 
@@ -795,10 +767,10 @@ peer flowing-r "$channel" capacity=64 create-receiver receive-for-ever
 receiver=$peer
 eventually said flowing-r create-receiver || not_ok "a channel is made"
 peer flowing-s "$channel" open-sender send-now-and-then
-check "flowing: so it is" eventually asks flowing state
 check "flowing: at a rate" eventually moves received_messages_per_second
-asks flowing state
-in_state "flowing" flowing 0 '^  It is well: [0-9].* sent and [0-9].* received a second, (no|[0-9]+) messages? waits?, no sender is blocked'
+check "flowing: so it is" eventually shows flowing
+in_state "flowing" flowing 0 '^  It is well: [0-9].* sent and [0-9].* received a second, (no|[0-9]+) '\
+'messages? waits?, no sender is blocked'
 
 end "$peer" KILL
 end "$receiver" KILL
@@ -808,8 +780,9 @@ peer slow-r "$channel" capacity=64 create-receiver receive-slowly
 receiver=$peer
 eventually said slow-r create-receiver || not_ok "a channel is made"
 peer slow-s "$channel" open-sender send-for-ever
-check "full: so it is" eventually asks full state
-in_state "full" full 1 "^  The receiver \\(pid $receiver, \`peer\`\\) does not keep up with its senders: .*, [0-9]+ of 64 slots hold messages"
+check "full: so it is" eventually shows full
+in_state "full" full 1 "^  The receiver \\(pid $receiver, \`peer\`\\) does not keep up with its senders: .*, "\
+"[0-9]+ of 64 slots hold messages"
 has "page: full, a lane" "$work/page" '^ +0 +alive .* [0-9]+/64 +#+'
 
 end "$peer" KILL
@@ -821,15 +794,17 @@ receiver=$peer
 ready hung-r
 peer hung-s "$channel" open-sender send-for-ever
 sender=$peer
-check "stalled: a receiver that does not receive" eventually asks stalled state
 check "stalled: its sender is blocked" eventually asks 1 senders_blocked
+check "stalled: a receiver that does not receive" eventually shows stalled
 in_state "a receiver that does not receive" stalled 2 \
-    "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for .* although 16 messages wait; it waits for something other than messages \\(state S\\); 1 of 1 sender is blocked.*gdb -p $receiver"
+    "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for .* although 16 messages wait; it "\
+"waits for something other than messages \\(state S\\); 1 of 1 sender is blocked.*gdb -p $receiver"
 peer tracer /none "trace=$receiver" pause
 if eventually said tracer 'trace\|ready'; then
-    asks stalled state
+    check "traced: it stalls" eventually shows stalled
     fact "traced: in JSON" traced receiver process
-    has "traced: and by whom" "$work/page" "held by a debugger \\(state t\\); 16 messages wait.* Let its debugger \\(pid $peer\\) continue"
+    has "traced: and by whom" "$work/page" "held by a debugger \\(state t\\); 16 messages wait.* Let its "\
+"debugger \\(pid $peer\\) continue"
     end "$peer" KILL
 else
     skip "traced" "needs ptrace"
@@ -844,12 +819,14 @@ peer alone-r "$channel" capacity=4 create-receiver receive-for-ever
 receiver=$peer
 eventually said alone-r create-receiver || not_ok "a channel is made"
 look "$channel"
-in_state "no sender yet" "no senders" 1 "^  No sender has joined yet\\. The receiver \\(pid $receiver, \`peer\`\\) is there"
+in_state "no sender yet" "no senders" 1 "^  No sender has joined yet\\. The receiver \\(pid $receiver, "\
+"\`peer\`\\) is there"
 peer alone-s "$channel" open-sender pause
 ready alone-s
 end "$peer" KILL
 check "no senders: it is told apart from none yet" eventually asks 1 senders_died
-in_state "no senders any more" "no senders" 1 '^  No sender is there: the only one that joined ended without closing'
+in_state "no senders any more" "no senders" 1 '^  No sender is there: the only one that joined ended without '\
+'closing'
 
 # flags=1: it waits for a receiver.
 channel=$prefix-waits
@@ -857,15 +834,17 @@ peer waits-r "$channel" capacity=4 flags=1 create-receiver close-receiver pause
 ready waits-r
 peer waits-s "$channel" open-sender send-for-ever
 check "a closed receiver: a sender is blocked" eventually asks 1 senders_blocked
-in_state "a closed receiver" "no receiver" 2 '^  The receiver .* has closed, and no other has come; 4 messages wait, 1 sender is there: 1 of 1 sender is blocked'
+in_state "a closed receiver" "no receiver" 2 '^  The receiver .* has closed, and no other has come; 4 '\
+'messages wait, 1 sender is there: 1 of 1 sender is blocked'
 peer waits-r2 "$channel" open-receiver receive=1 pause
 receiver=$peer
 ready waits-r2
 asks 1 takeovers || not_ok "a takeover is counted"
 has "page: takeovers" "$work/page" '^  takeovers +1, of 2 receivers so far$'
 end "$receiver" KILL
-check "a dead receiver" eventually asks "no receiver" state
-in_state "a dead receiver" "no receiver" 2 "^  The receiver \\(pid $receiver, \`peer\`\\) ended without closing, and no other has come"
+check "a dead receiver" eventually shows "no receiver"
+in_state "a dead receiver" "no receiver" 2 "^  The receiver \\(pid $receiver, \`peer\`\\) ended without "\
+"closing, and no other has come"
 
 # ---------------------------------------------------------------- a fork that never ends
 
@@ -894,7 +873,7 @@ holder=$peer
 ready memfd
 "$stat" --json >"$work/json"
 channel=$(query channels "holder_pid=$holder" name)
-check "memfd: it is found" eval 'case $channel in memfd:[0-9]*) true ;; *) false ;; esac'
+is "memfd: it is found" "${channel%%[0-9]*}" memfd:
 "$stat" >"$work/out"
 has "memfd: in the list" "$work/out" "^$channel +stalled +3/8 +#+[.]+ +1/256 +$holder +8 +8 +struct task "
 look "$channel"
@@ -1013,7 +992,8 @@ check "a damaged lane: before" eventually asks 1 received_messages
 peer lane-x "$channel" scribble-tail pause
 ready lane-x
 check "a damaged lane: it is found" eventually asks 1 lanes_damaged
-in_state "a damaged lane" damaged 2 '^  Something has written into this region that should not: 1 time the receiver found a lane damaged'
+in_state "a damaged lane" damaged 2 '^  Something has written into this region that should not: 1 time the '\
+'receiver found a lane damaged'
 
 # Who is stopped while it joins would be named so.
 channel=$prefix-mutex
@@ -1022,7 +1002,8 @@ ready mutex
 peer mutex-x "$channel" "scribble-mutex-owner=$peer" pause
 ready mutex-x
 look "$channel"
-has "the mutex's holder" "$work/page" 'Pid [0-9]+ has begun to join or take over and has not finished; meanwhile nobody else can join'
+has "the mutex's holder" "$work/page" 'Pid [0-9]+ has begun to join or take over and has not finished; '\
+'meanwhile nobody else can join'
 peer mutex-y "$channel" scribble-mutex-owner=2147483647 pause
 ready mutex-y
 look "$channel"
@@ -1147,7 +1128,8 @@ if script --version >/dev/null 2>&1 && alone true 2>/dev/null; then
     has "80 columns: the page" "$work/out" '^/telemetry\.queue: orphaned$'
     check "80 columns are enough for the page" narrow 80
     on_terminal 200 NO_COLOR=1 "$stat"
-    has "200 columns: the whole name" "$work/out" '^/telemetry\.of\.the\.northern\.station\.sensor\.42 +orphaned .* -$'
+    has "200 columns: the whole name" "$work/out" '^/telemetry\.of\.the\.northern\.station\.sensor\.42 '\
+'+orphaned .* -$'
     check "200 columns are enough for the list" narrow 200
     for columns in 1 7 20 40 60; do
         on_terminal $columns NO_COLOR=1 "$stat"
@@ -1172,7 +1154,8 @@ fi
 # ---------------------------------------------------------------- all JSON against its schema
 
 cat >"$work/validate.py" <<'EOC'
-"""Validates a file of JSON documents, one behind the other. Nothing may be in them that the schema does not tell."""
+"""Validates a file of JSON documents, one behind the other. Nothing may be in them that the schema
+does not tell."""
 import json
 import sys
 
