@@ -4,7 +4,7 @@
 # with the library as it is: bench/ablation.sh BUILD [NAME...]. ROUNDS as for the benchmark. The copies are good for nothing else.
 #
 # Adds to BUILD/bench/figures.csv: the time and CPU of a message (without / with, paired by round), and the instructions.
-# shellcheck disable=SC2016 # what looks like a variable in quotes is perl's
+# shellcheck disable=SC2016,SC2086,SC2206 # what looks like a variable in quotes is perl's; lists
 set -u
 build=$(cd "$1" && pwd) || exit 2
 shift
@@ -45,13 +45,17 @@ without() {
     names+=("$name")
 }
 
+collected() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work/stripped" "$@" 2>&1 | sed -n 's/.*Collected : //p'
+}
+
 instructions() { # DIR HOW: of one
     local few=2048 many=18432 a b extra=()
     [ "$2" = recv ] && extra=($few) few=$many
     strip -g -o "$work/stripped" "$1/guard"
-    a=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work/stripped" "$2" 1 $few "${extra[@]}" 2>&1 | sed -n 's/.*Collected : //p')
+    a=$(collected "$2" 1 $few "${extra[@]}")
     [ "$2" = recv ] && extra=($many)
-    b=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$work/stripped" "$2" 1 $many "${extra[@]}" 2>&1 | sed -n 's/.*Collected : //p')
+    b=$(collected "$2" 1 $many "${extra[@]}")
     awk "BEGIN { printf \"%.1f\", ($b - $a) / 16384 }"
 }
 
@@ -67,16 +71,18 @@ mkdir -p "$work"
 objects=$(find "$build/bench" -maxdepth 1 -name 'peer*.o')
 libraries=$(for o in $objects; do case $o in *zeromq*) pkg-config --libs libzmq ;; *boost*) echo -lstdc++ ;; esac; done)
 
+unordered_sender='s/tx->ordered = .*?;/tx->ordered = false;/'
+unordered_receiver='s/!\(g->flags & SHMCHAN_UNORDERED\)/false/'
+no_question='s/(static inline int check_receiver\(shmchan_sender \*tx\)\n\{\n)/$1    if (tx) return 0;\n/'
+# The flag is still looked at, without an order, and lanes are never let go, so that nothing is missed.
+no_fence='s/(atomic_store_explicit\(&w->place->tail, w->tail, )memory_order_seq_cst/$1memory_order_release/;
+    s/(static inline bool lane_rest\(.*?\n\{\n)/$1    if (l) { *ret_wake = lane_take_waiting(l); return false; }\n/s'
+
 without nothing
-without tickets-and-looks sender.c 's/tx->ordered = .*?;/tx->ordered = false;/' \
-    receiver.c 's/!\(g->flags & SHMCHAN_UNORDERED\)/false/'
-without liveness sender.c 's/(static inline int check_receiver\(shmchan_sender \*tx\)\n\{\n)/$1    if (tx) return 0;\n/'
-# Its fence: the flag is still looked at, without an order, and lanes are never let go, so that nothing is missed.
-without wake-up-fence lane.h \
-    's/(atomic_store_explicit\(&w->place->tail, w->tail, )memory_order_seq_cst/$1memory_order_release/; s/(static inline bool lane_rest\(.*?\n\{\n)/$1    if (l) { *ret_wake = lane_take_waiting(l); return false; }\n/s'
-without all-of-these sender.c 's/tx->ordered = .*?;/tx->ordered = false;/' receiver.c 's/!\(g->flags & SHMCHAN_UNORDERED\)/false/' \
-    sender.c 's/(static inline int check_receiver\(shmchan_sender \*tx\)\n\{\n)/$1    if (tx) return 0;\n/' lane.h \
-    's/(atomic_store_explicit\(&w->place->tail, w->tail, )memory_order_seq_cst/$1memory_order_release/; s/(static inline bool lane_rest\(.*?\n\{\n)/$1    if (l) { *ret_wake = lane_take_waiting(l); return false; }\n/s'
+without tickets-and-looks sender.c "$unordered_sender" receiver.c "$unordered_receiver"
+without liveness sender.c "$no_question"
+without wake-up-fence lane.h "$no_fence"
+without all-of-these sender.c "$unordered_sender" receiver.c "$unordered_receiver" sender.c "$no_question" lane.h "$no_fence"
 [[ " ${names[*]} " == *" nothing "* ]] || exit 1
 
 [ -s "$figures" ] || echo round,figure,value >"$figures"

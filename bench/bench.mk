@@ -2,13 +2,15 @@
 # The benchmark: included by the main Makefile. Peers whose headers are not there are left out, and named when it runs.
 #
 #     make bench          runs it all and prints the goal table; ROUNDS=, QUICK=1, ONLY=row,row: see bench/README.md
+#     make bench-plots    draws docs/plots/ from the last run (PLOTS=directory)
 #     make bench-deps     installs what the peers need
 #     make bench-guards   what noise cannot move: instructions, system calls, wake-ups
 
 BENCH     := $(BUILD)/bench
 BENCH_SRC := bench.c run.c ours.c peers.c $(addprefix peer_,$(addsuffix .c,pipe mq seqpacket sysv textbook semaphore spsc shmchan))
 
-bench_compiles = $(shell echo '\#include <$(2)>' | $(1) -fsyntax-only - 2>/dev/null && echo yes)
+bench_hash := \#
+bench_compiles = $(shell echo '$(bench_hash)include <$(2)>' | $(1) -fsyntax-only - 2>/dev/null && echo yes)
 
 ifneq ($(filter bench bench-%,$(notdir $(MAKECMDGOALS)))$(filter $(BENCH)/%,$(MAKECMDGOALS)),)
 ifeq ($(call have,libzmq),yes)
@@ -60,7 +62,7 @@ $(BENCH)/guard: $(BENCH)/ours.o
 $(BENCH)/regimes $(BENCH)/guard: $(BENCH)/%: $(BENCH)/%.o $(STATIC)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(STATIC) $(LDLIBS)
 
-.PHONY: bench bench-build bench-deps bench-guards
+.PHONY: bench bench-build bench-deps bench-guards bench-plots
 bench-build: $(BENCH)/bench $(BENCH)/regimes $(BENCH)/guard $(BENCH_RUST) tools
 
 bench: bench-build
@@ -71,3 +73,9 @@ bench-deps:
 
 bench-guards: $(BENCH)/guard
 	bench/guards.sh $(BUILD)
+
+# A python of the user's own may lack what the system's has.
+PLOTS ?= docs/plots
+bench-plots:
+	@python=python3; $$python -c 'import matplotlib' 2>/dev/null || python=/usr/bin/python3; \
+	$$python bench/plot.py $(BENCH) $(PLOTS)

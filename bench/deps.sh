@@ -21,7 +21,10 @@ need libboost-dev header g++ boost/interprocess/ipc/message_queue.hpp c++
 need libjansson-dev header cc jansson.h c
 need rustc command -v rustc
 need python3 command -v python3
-need python3-matplotlib python3 -c 'import matplotlib'
+draws() {
+    python3 -c 'import matplotlib' || /usr/bin/python3 -c 'import matplotlib'
+}
+need python3-matplotlib draws
 need valgrind command -v valgrind
 need strace command -v strace
 

@@ -58,7 +58,15 @@ struct bench_half {
     char error[160];
 };
 
-enum bench_step { STEP_FORKED, STEP_OPENING, STEP_READY, STEP_RUNNING, STEP_CLOSING, STEP_DONE };
+enum bench_step {
+    STEP_FORKED,
+    STEP_OPENING,
+    STEP_READY,
+    STEP_RUNNING,
+    STEP_FINISHED,
+    STEP_CLOSING,
+    STEP_DONE
+};
 
 struct sender_task {
     const struct peer_shape *shape;

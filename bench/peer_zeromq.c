@@ -2,6 +2,7 @@
 /* ZeroMQ, PUSH to PULL over ipc. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "peer.h"
@@ -10,6 +11,7 @@ struct zeromq_channel {
     char endpoint[80];
     int high_water;
     unsigned bytes;
+    uint32_t bound; /* shared: who connects before would only try again 100 ms later */
 };
 
 struct zeromq_half {
@@ -19,7 +21,7 @@ struct zeromq_half {
 
 static int zeromq_open(const struct peer_shape *shape, const char *name, void **ret_channel)
 {
-    struct zeromq_channel *c = calloc(1, sizeof *c);
+    struct zeromq_channel *c = bench_shared(sizeof *c);
     if (!c)
         return -ENOMEM;
     /* An abstract socket: leaves no file. */
@@ -30,6 +32,11 @@ static int zeromq_open(const struct peer_shape *shape, const char *name, void **
     return 0;
 }
 
+static void zeromq_close(void *channel)
+{
+    bench_shared_free(channel, sizeof(struct zeromq_channel));
+}
+
 static void zeromq_close_half(void *half)
 {
     struct zeromq_half *h = half;
@@ -38,7 +45,7 @@ static void zeromq_close_half(void *half)
     free(h);
 }
 
-static int open_half(const struct zeromq_channel *c, bool receives, struct zeromq_half **ret_half)
+static int open_half(struct zeromq_channel *c, bool receives, struct zeromq_half **ret_half)
 {
     struct zeromq_half *h = calloc(1, sizeof *h);
     if (!h)
@@ -59,13 +66,21 @@ static int open_half(const struct zeromq_channel *c, bool receives, struct zerom
 
 static int zeromq_open_sender(void *channel, unsigned index, void **ret_sender)
 {
+    struct zeromq_channel *c = channel;
     (void)index;
-    return open_half(channel, false, (struct zeromq_half **)ret_sender);
+    while (__atomic_load_n(&c->bound, __ATOMIC_ACQUIRE) == 0)
+        usleep(200);
+    int r = open_half(c, false, (struct zeromq_half **)ret_sender);
+    usleep(3000); /* its threads connect meanwhile */
+    return r;
 }
 
 static int zeromq_open_receiver(void *channel, void **ret_receiver)
 {
-    return open_half(channel, true, (struct zeromq_half **)ret_receiver);
+    struct zeromq_channel *c = channel;
+    int r = open_half(c, true, (struct zeromq_half **)ret_receiver);
+    __atomic_store_n(&c->bound, 1, __ATOMIC_RELEASE);
+    return r;
 }
 
 static int zeromq_send(void *sender, const char *messages, unsigned count)
@@ -92,7 +107,7 @@ const struct peer peer_zeromq = {
     .means = "an I/O thread in each process gathers messages into larger writes, and takes core time too",
     .traits = PEER_BLOCKS,
     .open = zeromq_open,
-    .close = free,
+    .close = zeromq_close,
     .open_sender = zeromq_open_sender,
     .open_receiver = zeromq_open_receiver,
     .close_sender = zeromq_close_half,

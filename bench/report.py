@@ -329,7 +329,7 @@ def main():
     goals.table.show()
     show_room(runs, peers, goals)
     for (row, peer, senders, size), why in runs.failures.items():
-        print(f"FAILED: {row}, {peer}, {senders} senders, {size} bytes: {why}")
+        print(f"Did not finish, and was left out from then on: {row}, {peer}, {senders} senders, {size} bytes: {why}")
     write_json(runs, peers, goals, figures, here)
 
 

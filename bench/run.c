@@ -24,6 +24,7 @@ struct board {
     uint32_t ready __attribute__((aligned(BENCH_LINE)));
     uint32_t gate __attribute__((aligned(BENCH_LINE))); /* a futex; 1 = go */
     uint32_t stop __attribute__((aligned(BENCH_LINE)));
+    uint32_t received __attribute__((aligned(BENCH_LINE))); /* a futex; 1 = all has come */
     struct histogram histogram;
     struct bench_half halves[HALVES_MAX]; /* senders, then the receiver */
 };
@@ -75,12 +76,23 @@ static uint64_t usage(struct bench_half *half, int sign)
            (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000u;
 }
 
+static void wait_for(uint32_t *word)
+{
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0)
+        syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void announce(uint32_t *word)
+{
+    __atomic_store_n(word, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, word, FUTEX_WAKE, HALVES_MAX, NULL, NULL, 0);
+}
+
 static void wait_at_gate(struct board *board, struct bench_half *half)
 {
     half->step = STEP_READY;
     __atomic_add_fetch(&board->ready, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&board->gate, __ATOMIC_ACQUIRE) == 0)
-        syscall(SYS_futex, &board->gate, FUTEX_WAIT, 0, NULL, NULL, 0);
+    wait_for(&board->gate);
     half->step = STEP_RUNNING;
     half->cpu_ns = 0 - usage(half, -1);
     half->started_ns = bench_now_ns();
@@ -90,7 +102,7 @@ static void finish(struct bench_half *half)
 {
     half->ended_ns = bench_now_ns();
     half->cpu_ns += usage(half, 1);
-    half->step = STEP_CLOSING;
+    half->step = STEP_FINISHED;
 }
 
 _Noreturn static void leave(struct bench_half *half, const char *what, int r)
@@ -130,6 +142,11 @@ _Noreturn static void be_sender(struct stage *s, unsigned index)
     wait_at_gate(s->board, half);
     r = peer->send_all(sender, &task);
     finish(half);
+    /* ZeroMQ loses messages when a sender closes before its receiver has read them all (ours and the others
+     * do not). */
+    if (r == 0)
+        wait_for(&s->board->received);
+    half->step = STEP_CLOSING;
     if (r == 0 && peer->close_sender)
         peer->close_sender(sender);
     leave(half, "sending", r);
@@ -151,6 +168,8 @@ _Noreturn static void be_receiver(struct stage *s)
     wait_at_gate(s->board, half);
     r = peer->receive_all(receiver, &task);
     finish(half);
+    if (r == 0)
+        announce(&s->board->received);
     if (r == 0 && peer->close_receiver)
         peer->close_receiver(receiver);
     leave(half, "receiving", r);
@@ -189,7 +208,8 @@ _Noreturn static void be_player(struct stage *s, unsigned side)
 
 static void describe_stuck(const struct stage *s, const struct process *p, char *text, size_t room)
 {
-    static const char *const steps[] = {"forked", "opening", "at the gate", "running", "closing", "done"};
+    static const char *const steps[] = {
+        "forked", "opening", "at the gate", "running", "waiting for the receiver", "closing", "done"};
     const struct bench_half *half = &s->board->halves[p->index];
     char path[64], state = '?', wchan[48] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)p->pid);
@@ -315,8 +335,7 @@ static void conduct(struct stage *s, struct run_result *result)
     bool bad = false;
     unsigned left = s->count;
     if (wait_until_ready(s, deadline_ns)) {
-        __atomic_store_n(&s->board->gate, 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &s->board->gate, FUTEX_WAKE, HALVES_MAX, NULL, NULL, 0);
+        announce(&s->board->gate);
         uint64_t end_ns = bench_now_ns() + s->run->duration_ms * 1000000ull;
         for (uint64_t now; (now = bench_now_ns()) < end_ns && !bad; collect(s, &bad))
             nap(end_ns);
