@@ -118,8 +118,9 @@ mutant sleep one_slice NS=1 K=2 DEATHS=1 STOPS=1 M_NO_SWEEP
 mutant sleep complete NS=1 K=2 M_NO_FULL_LOOK
 mutant sleep woken NS=1 K=2 M_CLEAR_LATE
 mutant sleep woken NS=1 K=2 M_NO_POSTS
-# What the bound rescues: the end after a death; a message whose sender was stopped before it rang; and what one sender
-# had sent and rung for, when another died between taking `waiting` down and posting. Without such another: nothing.
+# What the bound rescues: the end after a death; a message whose sender was stopped before it rang; and what one
+# sender had sent and rung for, when another died between taking `waiting` down and posting. Without such another:
+# nothing that was acknowledged.
 mutant sleep woken NS=1 K=2 DEATHS=1 BOUND=0
 mutant sleep woken NS=1 K=2 DEATHS=1 STOPS=1 BOUND=0
 mutant sleep acknowledged NS=2 DEATHS=1 BOUND=0 ACKNOWLEDGED
@@ -182,7 +183,7 @@ found()
 {
     local violated
     violated=$(sed -n 's/.*assertion violated .*||\([a-z_]*\)) (at depth.*/\1/p' pan.out | head -n 1)
-    if grep -q 'max search depth too small\|out of memory\|memory bound' pan.out; then
+    if ! grep -q 'errors: [0-9]' pan.out || grep -q 'search depth too small\|out of memory\|MEMLIM' pan.out; then
         echo 'the search was cut short'
     elif [ -n "$violated" ]; then
         echo "$violated"
@@ -195,7 +196,7 @@ found()
     fi
 }
 
-figure() { sed -n "$1" pan.out | head -n 1; }
+figure() { sed -n "$1" pan.out | head -n 1 | grep . || echo -; }
 
 # One search, one line; its verdict goes to DIR/verdict.
 search() # DIR MODEL EXPECTED DEFINES...
@@ -223,6 +224,10 @@ search() # DIR MODEL EXPECTED DEFINES...
     echo "$verdict" >verdict
     printf '%-8s %-44s %8s states  depth %3s %5s MiB %7s s  %s\n' "$model" "$*" "$states" "$depth" "$mib" \
         "$seconds" "$result"
+    # What leads there, step by step, unless that is what was wanted.
+    if [ "$verdict" = failed ] && [ -f "$model.pml.trail" ]; then
+        echo "    spin -k $PWD/$model.pml.trail -p ${*/#/-D} $here/$model.pml"
+    fi
 }
 
 # Takes what no other worker has taken, from the first search to the last.
