@@ -64,6 +64,8 @@ using rl::mo_relaxed;
 #define atomic_exchange_explicit(p, ...)  (p)->exchange(__VA_ARGS__)
 #define atomic_fetch_add_explicit(p, ...) (p)->fetch_add(__VA_ARGS__)
 #define atomic_fetch_or_explicit(p, ...)  (p)->fetch_or(__VA_ARGS__)
+#define atomic_compare_exchange_strong_explicit(p, expected, ...)                                            \
+    (p)->compare_exchange_strong(*(expected), __VA_ARGS__)
 
 /* --------------------------------------------------------------------- what the code finds around itself */
 
