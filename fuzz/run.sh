@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Hostile and damaged memory, with AddressSanitizer and UndefinedBehaviorSanitizer: under libFuzzer words of a region
-# (words.c) and whole regions of arbitrary bytes (region.c); then a process that scribbles over a live one (scribble.c).
+# (words.c), whole regions of arbitrary bytes (region.c) and what shmchan-stat makes of them (stat.c); then a process that
+# scribbles over a live one (scribble.c).
 #
 #     fuzz/run.sh BUILD_DIR [TARGET...]
 #
-# TARGET         words, region, scribble (all)
+# TARGET         words, region, stat, scribble (all)
 # FUZZ_SECONDS   how long each of them runs (60)
-# FUZZ_RUNS      stop words and region earlier, after so many executions
+# FUZZ_RUNS      stop words, region and stat earlier, after so many executions
 # FUZZ_JOBS      processes at once (one for each processor)
 #
 # Everything that is built or found goes to BUILD_DIR/fuzz: an input that was new to corpus/, one that fails
@@ -22,7 +23,7 @@ mkdir -p "$1/fuzz/findings" || exit 2
 out=$(cd "$1/fuzz" && pwd) || exit 2
 shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(words region scribble)
+[ $# -gt 0 ] || targets=(words region stat scribble)
 cd "$(dirname "$0")/.." || exit 2
 seconds=${FUZZ_SECONDS:-60} runs=${FUZZ_RUNS:-}
 jobs=${FUZZ_JOBS:-$(nproc)}
@@ -59,6 +60,13 @@ build() {
     region)
         clang "${FLAGS[@]}" -fsanitize=fuzzer,address,undefined -o "$out/region" fuzz/region.c src/*.c "$WRAP" \
             -Wl,--wrap=nanosleep
+        ;;
+    stat)
+        local tool libraries
+        mapfile -t tool < <(find tools -name '*.c' ! -name shmchan-stat.c ! -name options.c)
+        read -ra libraries < <(pkg-config --cflags --libs jansson ncursesw | tr '\n' ' ')
+        clang "${FLAGS[@]}" -Itools -fsanitize=fuzzer,address,undefined -o "$out/stat" fuzz/stat.c src/*.c "${tool[@]}" \
+            "$WRAP" "${libraries[@]}"
         ;;
     scribble) clang "${FLAGS[@]}" -fsanitize=address,undefined -o "$out/scribble" fuzz/scribble.c src/*.c "$WRAP" ;;
     *) false ;;
@@ -110,7 +118,7 @@ for target in "${targets[@]}"; do
     fi
     case $target in
     words) fuzz words 512 ;;
-    region) fuzz region 20608 ;; # a whole region is 20 kB
+    region | stat) fuzz "$target" 20608 ;; # a whole region is 20 kB
     scribble) scribble ;;
     esac
 done
