@@ -607,7 +607,7 @@ fact "full: nothing moves" 0.0 received_messages_per_second
 has "page: receiver is stopped" "$work/page" '^  state +stopped \(state T\)$'
 has "page: all used" "$work/page" '^  waiting +#{20}  100 %: 128 of 128 in the lanes in use$'
 has "page: a full lane and its sleeper" "$work/page" '^ +0 +alive +[0-9]+ +peer .* 64/64 +#+ +- +[0-9.]+s '\
-'+[1-9][0-9.k]* '
+'+[1-9][0-9.kM]* '
 "$stat" >"$work/out"
 has "list: stalled" "$work/out" "^$channel +stalled +128/128 +#+ +2/256 +$receiver +8 +64 "
 kill -CONT "$receiver"
