@@ -35,7 +35,7 @@ MANPAGES := $(wildcard man/*.[1-8])
 # Scripts that compile something take what we were given.
 export CC CXX CFLAGS LDFLAGS
 
-.PHONY: all lib examples tools tests demo check check-asan check-tsan check-arm64 check-order torture model fuzz mutants deps \
+.PHONY: all lib examples tools tests demo check check-asan check-tsan check-arm64 check-order torture model fuzz mutants bench bench-deps bench-plots bench-guards deps \
         install uninstall clean format
 all: lib tools examples
 
@@ -100,6 +100,8 @@ $(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(INTERNAL)
 
 # These act at instants between two steps of the library.
 $(BUILD)/tests/test_instants: ALL_LDFLAGS += -Wl,--wrap=liveness_held,--wrap=event_raise,--wrap=event_sleep,--wrap=event_wake
+
+include bench/bench.mk
 
 deps:
 	.ci/deps
