@@ -10,6 +10,8 @@ LIBDIR    ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR    ?= $(PREFIX)/bin
 MANDIR    ?= $(PREFIX)/share/man
+BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPLETIONDIR  ?= $(PREFIX)/share/zsh/site-functions
 BUILD     ?= build
 
 CC      ?= cc
@@ -175,13 +177,17 @@ install: lib
 	for page in $(MANPAGES); do section=man$${page##*.}; install -d $(DESTDIR)$(MANDIR)/$$section && \
 	    install -m 644 $$page $(DESTDIR)$(MANDIR)/$$section/ || exit 1; done
 	$(MAKE) tools
-	if [ -x $(STAT) ]; then install -m 755 $(STAT) $(DESTDIR)$(BINDIR)/; fi
+	if [ -x $(STAT) ]; then install -m 755 $(STAT) $(DESTDIR)$(BINDIR)/ && \
+	    install -d $(DESTDIR)$(BASHCOMPLETIONDIR) $(DESTDIR)$(ZSHCOMPLETIONDIR) && \
+	    install -m 644 tools/completion/shmchan-stat.bash $(DESTDIR)$(BASHCOMPLETIONDIR)/shmchan-stat && \
+	    install -m 644 tools/completion/_shmchan-stat $(DESTDIR)$(ZSHCOMPLETIONDIR)/; fi
 
 uninstall:
 	rm -f $(DESTDIR)$(INCLUDEDIR)/shmchan.h $(DESTDIR)$(LIBDIR)/libshmchan.a \
 	    $(DESTDIR)$(LIBDIR)/libshmchan.so $(DESTDIR)$(LIBDIR)/libshmchan.so.$(SOVERSION) \
 	    $(DESTDIR)$(LIBDIR)/libshmchan.so.$(VERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/shmchan.pc \
-	    $(DESTDIR)$(BINDIR)/shmchan-stat
+	    $(DESTDIR)$(BINDIR)/shmchan-stat $(DESTDIR)$(BASHCOMPLETIONDIR)/shmchan-stat \
+	    $(DESTDIR)$(ZSHCOMPLETIONDIR)/_shmchan-stat
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 
 format:

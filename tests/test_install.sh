@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A user's view: `make install`, a program that knows pkg-config alone, shared and static, C and C++;
-# `make uninstall` leaves nothing.
+# A user's view: `make install`, a program that knows pkg-config alone, shared and static, C and C++, the tool's
+# completion in bash; `make uninstall` leaves nothing.
 #
 #     tests/test_install.sh BUILD_DIR
 #
@@ -15,7 +15,15 @@ fi
 build=$(cd "$1" && pwd) || exit 2
 source=$(cd "$(dirname "$0")/.." && pwd) || exit 2
 work=$(mktemp -d) || exit 2
-trap 'rm -rf "$work"' EXIT
+channel=/shmchan-test-$$-install
+holder=
+# shellcheck disable=SC2317 # the trap calls it
+cleanup() {
+    [ -z "$holder" ] || { kill "$holder" && wait "$holder"; } 2>/dev/null
+    rm -rf "$work" "/dev/shm$channel"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
 failed=0
 : "${CC:=cc}" "${CXX:=c++}" "${CFLAGS:=-O2}" "${LDFLAGS:=}"
 export CC CXX CFLAGS LDFLAGS
@@ -62,8 +70,23 @@ struct sample {
     char name[24];
 };
 SHMCHAN_TYPED(sample, struct sample)
-int main(void)
+/* Has a channel of this name for as long as it lives. */
+static int hold(const char *name)
 {
+    struct shmchan_options o = sample_options();
+    shmchan_receiver *rx;
+    alarm(300);
+    o.capacity = 8;
+    if (shmchan_receiver_create(name, &o, &rx) < 0)
+        return 1;
+    puts("ready");
+    fflush(stdout);
+    return pause();
+}
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return hold(argv[1]);
     struct shmchan_options o = sample_options();
     shmchan_sender *tx;
     shmchan_receiver *rx;
@@ -109,12 +132,12 @@ runs() {
 
 # Against the shared library, and against the static one.
 build_and_run() {
-    what=$1 program=$2
+    whose=$1 program=$2
     shift 2
     # shellcheck disable=SC2046,SC2086 # words are wanted
-    check "$what, shared, builds by pkg-config" "$@" $CFLAGS -o "$work/$program" $(pkg --cflags --libs) $LDFLAGS
-    runs "$what, shared," "$work/$program"
-    check "$what, shared, names libshmchan.so.0" \
+    check "$whose, shared, builds by pkg-config" "$@" $CFLAGS -o "$work/$program" $(pkg --cflags --libs) $LDFLAGS
+    runs "$whose, shared," "$work/$program"
+    check "$whose, shared, names libshmchan.so.0" \
         sh -c "readelf -d '$work/$program' | grep 'NEEDED.*libshmchan\.so\.0\]'"
     case $CFLAGS in
     *-fsanitize*) # whose runtime is not to be had static: the library alone is
@@ -123,11 +146,11 @@ build_and_run() {
         libs=$(pkg --libs --static) static=-static ;;
     esac
     # shellcheck disable=SC2046,SC2086
-    check "$what, static, builds by pkg-config" "$@" $CFLAGS $static -o "$work/$program-static" \
+    check "$whose, static, builds by pkg-config" "$@" $CFLAGS $static -o "$work/$program-static" \
         $(pkg --cflags) $libs $LDFLAGS
-    runs "$what, static," "$work/$program-static"
-    check "$what, static, needs no libshmchan.so" \
-        sh -c "! readelf -d '$work/$program-static' | grep 'NEEDED.*libshmchan'"
+    runs "$whose, static," "$work/$program-static"
+    check "$whose, static, needs no libshmchan.so" \
+        sh -c "readelf -d '$work/$program-static' >'$work/needs' && ! grep 'NEEDED.*libshmchan' '$work/needs'"
 }
 
 if command -v pkg-config >/dev/null 2>&1; then
@@ -145,6 +168,44 @@ fi
 # A user's own functions may be called as the library's inner ones are.
 check "the static library shows outsiders only shmchan_*" \
     sh -c "! nm -g --defined-only '$prefix/lib/libshmchan.a' | awk 'NF == 3 { print \$3 }' | grep -v '^shmchan_'"
+
+# ---------------------------------------------------------------- the tool, and what completes its arguments
+
+bash_file=$prefix/share/bash-completion/completions/shmchan-stat
+zsh_file=$prefix/share/zsh/site-functions/_shmchan-stat
+
+# What bash offers for the last of these words, by what it was told of the command in the first one's place.
+offers() {
+    # shellcheck disable=SC2016  # for the other shell
+    PATH=$prefix/bin:$PATH bash --norc -c 'source "$1" || exit 1
+shift
+told=$(complete -p "$1") || exit 1
+function=${told#*-F }
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+"${function%% *}" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf "%s\n" "${COMPREPLY[@]}"' bash "$bash_file" "$@"
+}
+
+if [ -x "$prefix/bin/shmchan-stat" ]; then
+    check "bash's completion is there" [ -s "$bash_file" ]
+    check "zsh's completion is there" [ -s "$zsh_file" ]
+    if command -v bash >/dev/null 2>&1; then
+        LD_LIBRARY_PATH=$prefix/lib "$work/user" "$channel" >"$work/said" 2>&1 &
+        holder=$!
+        until grep -q ready "$work/said" || ! kill -0 "$holder" 2>/dev/null; do
+            sleep 0.1
+        done
+        check "bash offers a living channel" [ "$(offers shmchan-stat "${channel%stall}")" = "$channel" ]
+        check "bash offers an option" [ "$(offers shmchan-stat --remove)" = --remove-orphans ]
+        check "bash offers other options" \
+            [ "$(offers shmchan-stat - | grep -cx -e -a -e --all -e -w -e --watch -e --json -e --check)" = 6 ]
+    else
+        skip "completion in bash" "no bash"
+    fi
+else
+    skip "the tool" "it was not built"
+    check "no tool, no completion" [ -z "$(find "$prefix" -name '*shmchan-stat')" ]
+fi
 
 check "make uninstall PREFIX=..." in_source uninstall PREFIX="$prefix"
 check "nothing is left of it" [ -z "$(find "$prefix" ! -type d)" ]
