@@ -151,6 +151,14 @@ static int act(const char *what, const char *value)
     else if (strcmp(what, "receive-for-ever") == 0)
         while (r >= 0)
             r = shmchan_recv(rx, &message);
+    else if (strcmp(what, "receive-slowly") == 0)
+        while (r >= 0) {
+            r = shmchan_recv(rx, &message);
+            usleep(10000);
+        }
+    else if (strcmp(what, "send-for-ever") == 0)
+        while (r == 0)
+            r = shmchan_send(tx, &message);
     else if (strcmp(what, "trickle") == 0)
         while (r == 0) {
             r = shmchan_send(tx, &message);
@@ -278,8 +286,14 @@ stalled_sender=$peer
 eventually said stalled-s send || not_ok "a lane is full"
 stop "$stalled_receiver"
 full=$prefix-full
-peer full-r "$full" capacity=8 create-receiver pause
-ready full-r
+peer full-r "$full" capacity=64 create-receiver receive-slowly
+eventually said full-r create-receiver || not_ok "a channel is made"
+peer full-s "$full" open-sender send-for-ever
+fast=$prefix-fast
+peer fast-r "$fast" capacity=8 create-receiver receive-for-ever
+eventually said fast-r create-receiver || not_ok "a channel is made"
+peer fast-s "$fast" open-sender send-for-ever
+fast_sender=$peer
 no_receiver=$prefix-no-receiver
 peer no-receiver "$no_receiver" capacity=8 create-sender send=4 pause
 ready no-receiver
@@ -325,6 +339,18 @@ has "... its state" "$work/out" "$idle idle"
 verdict 0 OK "$flowing"
 has "... its state" "$work/out" "$flowing flowing"
 has "... its counters" "$work/out" "'$flowing sent'=[1-9][0-9]*c;"
+is_full() {
+    "$stat" --check "$full" | grep -q "^SHMCHAN WARNING: $full full[.] The receiver"
+}
+check "check: a receiver that is too slow" eventually is_full
+verdict 1 WARNING "$full"
+verdict 0 OK --ok full "$full"
+# Its lane is full as often, but nobody waits for long.
+# shellcheck disable=SC2046  # twenty words
+"$stat" --check $(yes "$fast" | head -n 20) >"$work/out" 2>"$work/err"
+is "check: a lane that is full for moments is no trouble, in twenty looks" $? 0
+has "... in words" "$work/out" "^SHMCHAN OK: 20 channels [|]"
+end "$fast_sender" KILL
 verdict 2 CRITICAL "$stalled"
 has "... its state" "$work/out" "$stalled stalled"
 has "... and who is to blame" "$work/out" "collector"
@@ -523,8 +549,9 @@ fi
 # ---------------------------------------------------------------- -w on a terminal
 
 # terminal.py LOG COLUMNSxLINES STEP... -- COMMAND...: runs it on a terminal of that size. Steps: see=TEXT waits
-# until that was written, after what was seen before; key=..., signal=..., size=...x...; stop: as Ctrl-Z. At the
-# end says how it ended, and whether the terminal is as it was.
+# until that was written, after what was seen before; key=..., signal=..., size=...x..., touch=FILE; modes: says
+# whether they are another program's; stopped: waits until it is. At the end says how it ended, whether the
+# terminal is as it was, and what was written after curses' screen was left.
 cat >"$work/terminal.py" <<'EOC'
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
@@ -583,6 +610,8 @@ for step in steps:
             break
     elif what == "key":
         os.write(master, value.encode().decode("unicode_escape").encode())
+    elif what == "touch":
+        open(value, "w").close()
     elif what == "signal":
         os.kill(pid, getattr(signal, "SIG" + value))
     elif what == "size":
@@ -621,6 +650,7 @@ else:
 print("modes", "restored" if termios.tcgetattr(slave) == before else "left as they were set")
 leave, enter = output.rfind(b"\x1b[?1049l"), output.rfind(b"\x1b[?1049h")
 print("screen", "restored" if leave > enter else "left")
+print("then:", " ".join(unescaped(output[leave:]).decode(errors="replace").split()))
 print("cursor", "restored" if output.rfind(b"\x1b[?25h") > output.rfind(b"\x1b[?25l") else "left")
 EOC
 
@@ -636,12 +666,40 @@ restored() {
     has "$1: the cursor is restored" "$work/out" '^cursor restored$'
 }
 
-if [ -n "$python" ] && [ -e /usr/share/terminfo/x/xterm-256color ] || [ -e /lib/terminfo/x/xterm-256color ]; then
+# No memory for copies of a string once the file $NO_MEMORY is there.
+cat >"$work/no-memory.c" <<'EOC'
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+char *strdup(const char *s)
+{
+    size_t size = strlen(s) + 1;
+    char *copy = access(getenv("NO_MEMORY"), F_OK) == 0 ? NULL : malloc(size);
+    return copy == NULL ? NULL : memcpy(copy, s, size);
+}
+EOC
+${CC:-cc} -shared -fPIC -fno-builtin -o "$work/no-memory.so" "$work/no-memory.c" || exit 1
+# without_memory FILE COMMAND...: once the file is there. A sanitizer wants to be the first library otherwise.
+cat >"$work/without_memory" <<'EOC'
+#!/bin/sh
+NO_MEMORY=$1
+shift
+export NO_MEMORY ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0"
+LD_PRELOAD=${0%/*}/no-memory.so exec "$@"
+EOC
+chmod +x "$work/without_memory"
+
+terminfo=
+for directory in /usr/share/terminfo /lib/terminfo; do
+    [ -e "$directory/x/xterm-256color" ] && terminfo=$directory
+done
+if [ -n "$python" ] && [ -n "$terminfo" ]; then
     on_terminal see=NAME see=stalled modes "key=q"
     has "live: the terminal is in a mode of its own" "$work/out" '^modes changed$'
     has "live: q ends it" "$work/out" '^ended with 0$'
     restored "live: q"
-    for name in HUP INT QUIT TERM ABRT SEGV FPE ILL USR1 USR2 ALRM XCPU SYS; do
+    for name in HUP INT QUIT TERM ABRT SEGV BUS FPE ILL USR1 USR2 ALRM XCPU SYS; do
         on_terminal see=NAME see=stalled signal=$name
         has "live: SIG$name ends it" "$work/out" "^ended by signal $(kill -l "$name" 2>/dev/null || "$python" -c "
 import signal
@@ -675,6 +733,19 @@ print(int(signal.SIG$name))")\$"
         sh -c 'exec "$@" </dev/null' sh "$stat" -w 0.1 "$flowing" "$stalled" >"$work/out" 2>&1
     has "live: without keys" "$work/out" '^ended by signal 2$'
     restored "live: without keys"
+    "$work/without_memory" / "$stat" "$idle" >"$work/out" 2>"$work/err"
+    status=$?
+    if [ -s "$work/err" ]; then
+        is "no memory: status" $status 1
+        is "no memory: says so" "$(cat "$work/err")" "shmchan-stat: out of memory"
+        "$python" "$work/terminal.py" "$work/log" 80x24 see=NAME see=stalled "touch=$work/full" -- \
+            "$work/without_memory" "$work/full" "$stat" -w 0.1 "$stalled" "$idle" >"$work/out" 2>&1
+        has "live: no memory: status" "$work/out" '^ended with 1$'
+        has "live: no memory: says so, where it stays" "$work/out" '^then: shmchan-stat: out of memory$'
+        restored "live: no memory"
+    else
+        skip "no memory" "the program brings its own strdup"
+    fi
     TEST_TERM=dumb "$python" "$work/terminal.py" "$work/log" 80x24 see=received signal=INT -- \
         "$stat" -w 0.1 "$flowing" >"$work/out" 2>&1
     has "live: a terminal that cannot be drawn on gets lines" "$work/out" '^ended by signal 2$'

@@ -22,47 +22,46 @@
  * die of that: the read is given up (with its descriptor and mapping, which is all that is lost).
  */
 static sigjmp_buf truncated;
-static volatile sig_atomic_t reading;
+static struct sigaction sigbus_before;
 
-static void on_sigbus(int signo)
+/* Only while a region is read. BUS_ADRERR, of an address behind the file's end, nobody but the kernel can
+   say; a SIGBUS that somebody sent, or of another cause, does what it would have done without us. */
+static void on_sigbus(int signo, siginfo_t *info, void *context)
 {
-    if (reading)
+    (void)context;
+    if (info->si_code == BUS_ADRERR)
         siglongjmp(truncated, 1);
-    signal(signo, SIG_DFL); /* not ours: let it happen */
+    sigaction(signo, &sigbus_before, NULL);
+    raise(signo); /* blocked until this returns */
 }
 
 static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *places, size_t count)
 {
-    ssize_t n;
-    int fd = -1;
-    if (channel_anonymous(channel)) {
-        fd = find_open(channel->name, channel->holder_pid, channel->holder_fd);
-        if (fd < 0)
-            return fd;
-        n = shmchan_inspect_fd(fd, &channel->snapshot, places, count);
-        close(fd);
-        return n;
-    }
-    return shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+    if (!channel_anonymous(channel))
+        return shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+    int fd = find_open(channel->name, channel->holder_pid, channel->holder_fd);
+    if (fd < 0)
+        return fd;
+    ssize_t n = shmchan_inspect_fd(fd, &channel->snapshot, places, count);
+    close(fd);
+    return n;
 }
 
 static ssize_t inspect_guarded(struct channel *channel, struct shmchan_sender_state *places, size_t count)
 {
-    struct sigaction action = {.sa_handler = on_sigbus};
-    sigaction(SIGBUS, &action, NULL);
-    if (sigsetjmp(truncated, 1)) {
-        reading = 0;
-        return -EBADMSG;
+    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+    ssize_t n = -EBADMSG;
+    if (sigsetjmp(truncated, 1) == 0) {
+        sigaction(SIGBUS, &action, &sigbus_before);
+        n = inspect(channel, places, count);
     }
-    reading = 1;
-    ssize_t n = inspect(channel, places, count);
-    reading = 0;
+    sigaction(SIGBUS, &sigbus_before, NULL);
     return n;
 }
 
 static void take_sender(struct channel *channel, const struct shmchan_sender_state *place)
 {
-    channel->used += text_less(place->sent, place->received);
+    channel->used += channel_lane_used(place);
     bool free_place = place->process.state == SHMCHAN_PLACE_FREE;
     if (!free_place || place->sent != place->received)
         channel->room += channel->snapshot.capacity;
@@ -71,7 +70,7 @@ static void take_sender(struct channel *channel, const struct shmchan_sender_sta
     struct channel_sender *sender = &channel->senders[channel->sender_count++];
     sender->state = *place;
     sender->view = (struct proc_view){PROC_UNKNOWN, 0};
-    if (place->process.state == SHMCHAN_PLACE_HELD)
+    if (channel_held(&place->process))
         sender->view = proc_look(place->process.pid, place->process.start_time);
 }
 
@@ -86,7 +85,7 @@ static int take(struct channel *channel)
 
     const struct shmchan_process *receiver = &channel->snapshot.receiver;
     channel->receiver_view = (struct proc_view){PROC_UNKNOWN, 0};
-    if (receiver->state == SHMCHAN_PLACE_HELD)
+    if (channel_held(receiver))
         channel->receiver_view = proc_look(receiver->pid, receiver->start_time);
 
     free(channel->senders);
@@ -114,7 +113,7 @@ static int open_region(const struct channel *channel)
    no place's, for its child. Byte 0 is the receiver's. Asking locks nothing. */
 static bool held_otherwise(const struct channel *channel)
 {
-    bool receiver = channel->snapshot.receiver.state == SHMCHAN_PLACE_HELD;
+    bool receiver = channel_held(&channel->snapshot.receiver);
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = receiver};
     int fd = open_region(channel);
     if (fd < 0)
@@ -216,7 +215,7 @@ void channel_read_again(const struct channel *old, struct channel *ret_channel)
 {
     const struct found same = {.name = old->name, .holder_pid = old->holder_pid, .holder_fd = old->holder_fd};
     channel_read_found(&same, ret_channel);
-    if (!find_is_anonymous(old->name) || (ret_channel->error != -ENOENT && ret_channel->error != -ESRCH))
+    if (!find_is_anonymous(old->name) || !channel_gone(ret_channel))
         return;
     /* That process has closed it; another may have it. */
     channel_free(ret_channel);
@@ -261,8 +260,8 @@ bool channel_same(const struct channel *a, const struct channel *b)
 
 bool channel_same_process(const struct shmchan_process *a, const struct shmchan_process *b)
 {
-    return a->state == SHMCHAN_PLACE_HELD && b->state == SHMCHAN_PLACE_HELD && a->pid == b->pid &&
-           a->start_time == b->start_time && a->joined_ns == b->joined_ns;
+    return channel_held(a) && channel_held(b) && a->pid == b->pid && a->start_time == b->start_time &&
+           a->joined_ns == b->joined_ns;
 }
 
 static int by_place(const void *key, const void *element)
@@ -316,7 +315,7 @@ const char *channel_sender_word(const struct channel_sender *sender)
 const char *channel_receiver_word(const struct channel *channel)
 {
     const struct shmchan_snapshot *snapshot = &channel->snapshot;
-    if (snapshot->receiver.state == SHMCHAN_PLACE_HELD)
+    if (channel_held(&snapshot->receiver))
         return alive_word(channel->receiver_view);
     if (snapshot->receiver.state == SHMCHAN_PLACE_DEAD)
         return "dead";
@@ -328,7 +327,7 @@ const char *channel_receiver_word(const struct channel *channel)
 bool channel_asleep(const struct channel *channel, const struct shmchan_process *process, uint64_t *ret_ns)
 {
     /* Who was killed asleep has left its mark behind. */
-    if (process->state != SHMCHAN_PLACE_HELD || process->asleep_since_ns == 0)
+    if (!channel_held(process) || process->asleep_since_ns == 0)
         return false;
     /* Asleep since a moment after the snapshot began is right; much later is another clock, or garbage. */
     uint64_t ahead = text_less(process->asleep_since_ns, channel->snapshot.taken_ns);
@@ -337,13 +336,20 @@ bool channel_asleep(const struct channel *channel, const struct shmchan_process 
     return true;
 }
 
+bool channel_lacks_room(const struct channel *channel, const struct channel_sender *sender, uint64_t *ret_ns)
+{
+    uint64_t used = channel_lane_used(&sender->state);
+    uint64_t least = proc_halted(sender->view) ? channel->snapshot.capacity : 1;
+    return used >= least && channel_asleep(channel, &sender->state.process, ret_ns);
+}
+
 size_t channel_blocked(const struct channel *channel, uint64_t *ret_longest_ns)
 {
     size_t blocked = 0;
     *ret_longest_ns = 0;
     for (size_t i = 0; i < channel->sender_count; i++) {
         uint64_t ns;
-        if (!channel_asleep(channel, &channel->senders[i].state.process, &ns))
+        if (!channel_lacks_room(channel, &channel->senders[i], &ns))
             continue;
         blocked++;
         if (ns != UINT64_MAX && ns > *ret_longest_ns)

@@ -3,12 +3,14 @@
 #ifndef SHMCHAN_STAT_CHANNEL_H
 #define SHMCHAN_STAT_CHANNEL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "proc.h"
 #include "shmchan.h"
+#include "text.h"
 
 #define FILE_UNKNOWN UINT32_MAX
 
@@ -65,6 +67,30 @@ static inline bool channel_anonymous(const struct channel *channel)
     return channel->holder_pid != 0;
 }
 
+/* Is it there no more: has its name been removed, or the process ended that had it open? */
+static inline bool channel_gone(const struct channel *channel)
+{
+    return channel->error == -ENOENT || channel->error == -ESRCH;
+}
+
+/* Is somebody there now? */
+static inline bool channel_held(const struct shmchan_process *process)
+{
+    return process->state == SHMCHAN_PLACE_HELD;
+}
+
+/* Messages that wait in the lane. */
+static inline uint64_t channel_lane_used(const struct shmchan_sender_state *sender)
+{
+    return text_less(sender->sent, sender->received);
+}
+
+/* Its name, made printable. */
+static inline struct text channel_name_text(const struct channel *channel)
+{
+    return text_printable(channel->name, SIZE_MAX);
+}
+
 /* The sender of this place, NULL if it is not among them. */
 const struct channel_sender *channel_sender_at(const struct channel *channel, uint32_t place);
 
@@ -79,6 +105,9 @@ const char *channel_receiver_word(const struct channel *channel);
 
 /* Blocked in its place now? If so *ret_ns is for how long, or UINT64_MAX if that makes no sense. */
 bool channel_asleep(const struct channel *channel, const struct shmchan_process *process, uint64_t *ret_ns);
+
+/* The same of a sender, and for want of room: one that was stopped asleep may have room by now. */
+bool channel_lacks_room(const struct channel *channel, const struct channel_sender *sender, uint64_t *ret_ns);
 
 /* How many senders are blocked for want of room, and the longest for how long (0 if not known). */
 size_t channel_blocked(const struct channel *channel, uint64_t *ret_longest_ns);

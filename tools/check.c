@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "diagnosis.h"
+#include "output.h"
 #include "sample.h"
 #include "text.h"
 
@@ -129,7 +130,7 @@ static void measure(const struct channel *channel, double *values)
     values[CHECK_BLOCKED] = (double)longest_ns / 1e9;
     for (size_t i = 0; i < channel->sender_count; i++) {
         const struct shmchan_sender_state *place = &channel->senders[i].state;
-        double lane = percent(text_less(place->sent, place->received), channel->snapshot.capacity);
+        double lane = percent(channel_lane_used(place), channel->snapshot.capacity);
         if (lane > values[CHECK_LANE])
             values[CHECK_LANE] = lane;
         values[CHECK_DEAD] += place->process.state == SHMCHAN_PLACE_DEAD;
@@ -202,7 +203,7 @@ static bool says_error(const struct verdict *verdict)
 static void put_trouble(FILE *out, const struct sample *sample, const struct verdict *verdict)
 {
     const struct channel *channel = &sample->now;
-    put(out, text_printable(channel->name, SIZE_MAX).s, "|");
+    put(out, channel_name_text(channel).s, "|");
     if (says_error(verdict)) {
         fprintf(out, ": ");
         put(out, shmchan_strerror(channel->error), "|");
@@ -230,7 +231,7 @@ static void put_text(FILE *out, const struct sample *samples, const struct verdi
     }
     fprintf(out, "SHMCHAN %s: ", level_words[level]);
     if (troubled == 0 && count == 1) {
-        put(out, text_printable(samples[0].now.name, SIZE_MAX).s, "|");
+        put(out, channel_name_text(&samples[0].now).s, "|");
         fprintf(out, " %s", channel_state_word(verdicts[0].state));
     } else if (troubled == 0) {
         fprintf(out, "%zu channels", count);
@@ -307,7 +308,7 @@ static void put_performance(FILE *out, const struct sample *samples, const struc
     for (size_t i = 0; i < count; i++) {
         levels[verdicts[i].level]++;
         if (named && samples[i].now.error == 0) {
-            struct text name = text_printable(samples[i].now.name, SIZE_MAX);
+            struct text name = channel_name_text(&samples[i].now);
             put_measures(out, name.s, verdicts[i].values, options);
             put_counters(out, name.s, &samples[i].now.snapshot);
         }
@@ -346,10 +347,8 @@ int check_run(char *const *names, size_t name_count, const struct check_options 
     put_text(stdout, samples, verdicts, (size_t)n, level);
     put_performance(stdout, samples, verdicts, (size_t)n, name_count > 0, options);
     fputc('\n', stdout);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "shmchan-stat: cannot write the output\n");
+    if (!output_written())
         level = CHECK_UNKNOWN;
-    }
     free(verdicts);
     sample_free(samples, (size_t)n);
     return (int)level;

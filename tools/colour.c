@@ -64,6 +64,6 @@ enum colour colour_of_fill(uint64_t used, uint64_t room)
 {
     if (used == 0 || room == 0)
         return COLOUR_FAINT;
-    double part = (double)used / (double)room;
-    return part >= 1 ? COLOUR_BAD : part >= 0.8 ? COLOUR_WARNING : COLOUR_GOOD;
+    /* A full lane is no trouble by itself: the state tells whether somebody waits for long. */
+    return (double)used / (double)room >= 0.8 ? COLOUR_WARNING : COLOUR_GOOD;
 }

@@ -16,7 +16,7 @@
 /* Of senders in the same plight, so many by name. */
 #define NAMED_MAX 3
 
-struct looks {
+struct evidence {
     FILE *out;
     const struct channel *now;
     const struct channel *before; /* NULL: there is none, or it is no use */
@@ -25,16 +25,6 @@ struct looks {
 static const char *s_if(uint64_t count)
 {
     return count == 1 ? "" : "s";
-}
-
-static bool held(const struct shmchan_process *process)
-{
-    return process->state == SHMCHAN_PLACE_HELD;
-}
-
-static bool stopped(struct proc_view view)
-{
-    return view.sight == PROC_STOPPED || view.sight == PROC_TRACED;
 }
 
 /* ---------------------------------------------------------------- processes */
@@ -48,80 +38,80 @@ static void put_process(FILE *out, const struct shmchan_process *process, struct
     fputs(view.sight == PROC_ELSEWHERE ? ", not visible from here)" : ")", out);
 }
 
-static void put_receiver(const struct looks *l)
+static void put_receiver(const struct evidence *e)
 {
-    fputs("The receiver ", l->out);
-    put_process(l->out, &l->now->snapshot.receiver, l->now->receiver_view);
+    fputs("The receiver ", e->out);
+    put_process(e->out, &e->now->snapshot.receiver, e->now->receiver_view);
 }
 
-static void put_sender(const struct looks *l, const struct channel_sender *sender)
+static void put_sender(const struct evidence *e, const struct channel_sender *sender)
 {
-    fprintf(l->out, "Sender %" PRIu32 " ", sender->state.place);
-    put_process(l->out, &sender->state.process, sender->view);
+    fprintf(e->out, "Sender %" PRIu32 " ", sender->state.place);
+    put_process(e->out, &sender->state.process, sender->view);
 }
 
 /* What to do with a process that is stopped or traced. */
-static void put_cure_of_stopped(const struct looks *l, const struct shmchan_process *process,
+static void put_cure_of_stopped(const struct evidence *e, const struct shmchan_process *process,
                                 struct proc_view view)
 {
     if (view.sight == PROC_STOPPED) {
-        fprintf(l->out, " Let it go on with `kill -CONT %" PRId32 "`", process->pid);
+        fprintf(e->out, " Let it go on with `kill -CONT %" PRId32 "`", process->pid);
         return;
     }
     int32_t tracer = proc_tracer(process->pid);
     if (tracer != 0)
-        fprintf(l->out, " Let its debugger (pid %" PRId32 ") continue or detach it", tracer);
+        fprintf(e->out, " Let its debugger (pid %" PRId32 ") continue or detach it", tracer);
     else
-        fputs(" Let its debugger continue or detach it", l->out);
+        fputs(" Let its debugger continue or detach it", e->out);
 }
 
 /* ---------------------------------------------------------------- senders together */
 
-static void put_blocked(const struct looks *l)
+static void put_blocked(const struct evidence *e)
 {
     uint64_t longest_ns;
-    size_t blocked = channel_blocked(l->now, &longest_ns);
-    uint32_t alive = l->now->snapshot.senders_held;
+    size_t blocked = channel_blocked(e->now, &longest_ns);
+    uint32_t alive = e->now->snapshot.senders_held;
     if (blocked == 0) {
-        fputs("no sender is blocked yet", l->out);
+        fputs("no sender is blocked yet", e->out);
         return;
     }
-    fprintf(l->out, "%zu of %" PRIu32 " sender%s %s blocked", blocked, alive, s_if(alive),
+    fprintf(e->out, "%zu of %" PRIu32 " sender%s %s blocked", blocked, alive, s_if(alive),
             blocked == 1 ? "is" : "are");
-    if (longest_ns > 0)
-        fprintf(l->out, "%s for %s", blocked == 1 ? "" : ", the longest", text_span(longest_ns).s);
+    if (longest_ns >= 1000000)
+        fprintf(e->out, "%s for %s", blocked == 1 ? "" : ", the longest", text_span(longest_ns).s);
 }
 
-static void put_waiting(const struct looks *l)
+static void put_waiting(const struct evidence *e)
 {
-    uint64_t used = l->now->used;
+    uint64_t used = e->now->used;
     if (used == 0)
-        fputs("no message waits", l->out);
+        fputs("no message waits", e->out);
     else
-        fprintf(l->out, "%" PRIu64 " message%s wait%s", used, s_if(used), used == 1 ? "s" : "");
+        fprintf(e->out, "%" PRIu64 " message%s wait%s", used, s_if(used), used == 1 ? "s" : "");
 }
 
 /* A sender that is blocked and whose lane is still full: the receiver has taken nothing from it meanwhile, as
    who sleeps publishes nothing. */
-static bool lane_stands(const struct looks *l, const struct channel_sender *sender, uint64_t *ret_ns)
+static bool lane_stands(const struct evidence *e, const struct channel_sender *sender, uint64_t *ret_ns)
 {
-    return channel_asleep(l->now, &sender->state.process, ret_ns) && *ret_ns != UINT64_MAX &&
-           text_less(sender->state.sent, sender->state.received) >= l->now->snapshot.capacity;
+    return channel_lacks_room(e->now, sender, ret_ns) && *ret_ns != UINT64_MAX &&
+           channel_lane_used(&sender->state) >= e->now->snapshot.capacity;
 }
 
 /* For how long the receiver has certainly taken nothing at all. */
-static uint64_t nothing_taken_ns(const struct looks *l)
+static uint64_t nothing_taken_ns(const struct evidence *e)
 {
     uint64_t ns, least = UINT64_MAX;
-    const struct channel *now = l->now;
-    uint64_t looks = l->before != NULL && l->before->snapshot.received == now->snapshot.received
-                         ? text_less(now->snapshot.taken_ns, l->before->snapshot.taken_ns)
+    const struct channel *now = e->now;
+    uint64_t looks = e->before != NULL && e->before->snapshot.received == now->snapshot.received
+                         ? text_less(now->snapshot.taken_ns, e->before->snapshot.taken_ns)
                          : 0;
     /* Who sleeps has found nothing to take since it went to sleep. */
     if (channel_asleep(now, &now->snapshot.receiver, &ns) && ns != UINT64_MAX)
         return ns > looks ? ns : looks;
     for (size_t i = 0; i < now->sender_count; i++) {
-        if (!lane_stands(l, &now->senders[i], &ns))
+        if (!lane_stands(e, &now->senders[i], &ns))
             return looks;
         least = ns < least ? ns : least;
     }
@@ -129,287 +119,302 @@ static uint64_t nothing_taken_ns(const struct looks *l)
 }
 
 /* The lane from which it has certainly taken nothing for longest. */
-static const struct channel_sender *longest_standing(const struct looks *l, uint64_t *ret_ns)
+static const struct channel_sender *longest_standing(const struct evidence *e, uint64_t *ret_ns)
 {
     const struct channel_sender *longest = NULL;
     *ret_ns = 0;
-    for (size_t i = 0; i < l->now->sender_count; i++) {
+    for (size_t i = 0; i < e->now->sender_count; i++) {
         uint64_t ns;
-        if (lane_stands(l, &l->now->senders[i], &ns) && ns >= *ret_ns) {
+        if (lane_stands(e, &e->now->senders[i], &ns) && ns >= *ret_ns) {
             *ret_ns = ns;
-            longest = &l->now->senders[i];
+            longest = &e->now->senders[i];
         }
     }
     return longest;
 }
 
 /* "has taken nothing for 4.2 s" */
-static void put_nothing_taken(const struct looks *l)
+static void put_nothing_taken(const struct evidence *e)
 {
-    uint64_t lane_ns, all_ns = nothing_taken_ns(l);
-    const struct channel_sender *lane = longest_standing(l, &lane_ns);
+    uint64_t lane_ns, all_ns = nothing_taken_ns(e);
+    const struct channel_sender *lane = longest_standing(e, &lane_ns);
     if (lane != NULL && lane_ns > all_ns + 100000000u)
-        fprintf(l->out, "has taken nothing from the lane of sender %" PRIu32 " for %s", lane->state.place,
+        fprintf(e->out, "has taken nothing from the lane of sender %" PRIu32 " for %s", lane->state.place,
                 text_span(lane_ns).s);
     else if (all_ns >= 100000000u)
-        fprintf(l->out, "has taken nothing for %s", text_span(all_ns).s);
+        fprintf(e->out, "has taken nothing for %s", text_span(all_ns).s);
     else
-        fputs("takes nothing", l->out);
+        fputs("takes nothing", e->out);
 }
 
 /* ---------------------------------------------------------------- states */
 
-static void put_letter(const struct looks *l)
+static void put_letter(const struct evidence *e)
 {
-    const struct proc_view view = l->now->receiver_view;
+    const struct proc_view view = e->now->receiver_view;
     uint64_t ns;
     if (view.sight == PROC_ELSEWHERE) {
         fputs("what it does cannot be seen from here: it is in another PID namespace, or /proc hides it",
-              l->out);
+              e->out);
         return;
     }
-    if (channel_asleep(l->now, &l->now->snapshot.receiver, &ns)) {
-        fputs("it sleeps in the channel and has not woken up (has it no CPU?)", l->out);
+    if (channel_asleep(e->now, &e->now->snapshot.receiver, &ns)) {
+        fputs("it sleeps in the channel and has not woken up (has it no CPU?)", e->out);
         return;
     }
     switch (view.letter) {
     case 'R':
-        fputs("it is running, or waiting for a CPU (state R), but not receiving", l->out);
+        fputs("it is running, or waiting for a CPU (state R), but not receiving", e->out);
         break;
     case 'D':
-        fputs("it is in the kernel, in a wait that no signal ends (state D): a disk, a file system", l->out);
+        fputs("it is in the kernel, in a wait that no signal ends (state D): a disk, a file system", e->out);
         break;
     case 'Z':
-        fputs("its main thread has ended (state Z)", l->out);
+        fputs("its main thread has ended (state Z)", e->out);
         break;
     case 0:
-        fputs("/proc does not say what it is doing", l->out);
+        fputs("/proc does not say what it is doing", e->out);
         break;
     default:
-        fprintf(l->out, "it waits for something other than messages (state %s)",
+        fprintf(e->out, "it waits for something other than messages (state %s)",
                 text_printable(&view.letter, 1).s);
     }
 }
 
-static void put_stalled(const struct looks *l)
+static void put_stalled(const struct evidence *e)
 {
-    const struct shmchan_process *receiver = &l->now->snapshot.receiver;
-    struct proc_view view = l->now->receiver_view;
-    put_receiver(l);
-    fputc(' ', l->out);
-    put_nothing_taken(l);
-    if (!stopped(view)) {
-        fputs(" although ", l->out);
-        put_waiting(l);
-        fputs("; ", l->out);
-        put_letter(l);
-        fputs("; ", l->out);
-        put_blocked(l);
+    const struct shmchan_process *receiver = &e->now->snapshot.receiver;
+    struct proc_view view = e->now->receiver_view;
+    put_receiver(e);
+    fputc(' ', e->out);
+    put_nothing_taken(e);
+    if (!proc_halted(view)) {
+        fputs(" although ", e->out);
+        put_waiting(e);
+        fputs("; ", e->out);
+        put_letter(e);
+        fputs("; ", e->out);
+        put_blocked(e);
         if (view.sight == PROC_ELSEWHERE)
-            fputs(". Look at it where it runs.", l->out);
+            fputs(". Look at it where it runs.", e->out);
         else
-            fprintf(l->out,
+            fprintf(e->out,
                     ". See where it is with `gdb -p %" PRId32 "`, or as root in /proc/%" PRId32 "/stack.",
                     receiver->pid, receiver->pid);
         return;
     }
     if (view.sight == PROC_STOPPED)
-        fputs(" and is stopped (state T); ", l->out);
+        fputs(" and is stopped (state T); ", e->out);
     else
-        fputs(" and is held by a debugger (state t); ", l->out);
-    if (l->now->used == 0) {
-        put_waiting(l);
-        fputs(", but the next one will.", l->out);
+        fputs(" and is held by a debugger (state t); ", e->out);
+    if (e->now->used == 0) {
+        put_waiting(e);
+        fputs(", but the next one will.", e->out);
     } else {
-        put_waiting(l);
-        fputs(", ", l->out);
-        put_blocked(l);
-        fputc('.', l->out);
+        put_waiting(e);
+        fputs(", ", e->out);
+        put_blocked(e);
+        fputc('.', e->out);
     }
-    put_cure_of_stopped(l, receiver, view);
-    fputs("; or end it and start another, which goes on at the next message.", l->out);
+    put_cure_of_stopped(e, receiver, view);
+    fputs("; or end it and start another, which goes on at the next message.", e->out);
 }
 
 /* What senders meet while there is no receiver. */
-static void put_without_receiver(const struct looks *l)
+static void put_without_receiver(const struct evidence *e)
 {
-    const struct shmchan_snapshot *s = &l->now->snapshot;
+    const struct shmchan_snapshot *s = &e->now->snapshot;
     uint64_t longest_ns;
     if (!(s->flags & SHMCHAN_WAIT_FOR_RECEIVER) && s->receivers_joined > 0)
-        fputs("sends fail (EPIPE)", l->out);
-    else if (channel_blocked(l->now, &longest_ns) > 0)
-        put_blocked(l);
+        fputs("sends fail (EPIPE)", e->out);
+    else if (channel_blocked(e->now, &longest_ns) > 0)
+        put_blocked(e);
     else
-        fputs("senders go on until their lanes are full, then they block", l->out);
+        fputs("senders go on until their lanes are full, then they block", e->out);
 }
 
-static void put_gone_receiver(const struct looks *l)
+static void put_gone_receiver(const struct evidence *e)
 {
-    const struct shmchan_process *receiver = &l->now->snapshot.receiver;
-    if (l->now->snapshot.receivers_joined == 0) {
-        fputs("No receiver has joined yet", l->out);
+    const struct shmchan_process *receiver = &e->now->snapshot.receiver;
+    if (e->now->snapshot.receivers_joined == 0) {
+        fputs("No receiver has joined yet", e->out);
         return;
     }
-    put_receiver(l);
-    fputs(receiver->state == SHMCHAN_PLACE_DEAD ? " ended without closing" : " has closed", l->out);
+    put_receiver(e);
+    fputs(receiver->state == SHMCHAN_PLACE_DEAD ? " ended without closing" : " has closed", e->out);
 }
 
-static void put_no_receiver(const struct looks *l)
+static void put_no_receiver(const struct evidence *e)
 {
-    const struct shmchan_snapshot *s = &l->now->snapshot;
-    put_gone_receiver(l);
-    fputs(s->receivers_joined == 0 ? "; " : ", and no other has come; ", l->out);
-    put_waiting(l);
-    if (l->now->forking)
-        fputs(", a process that is forking holds a sender for its child: ", l->out);
+    const struct shmchan_snapshot *s = &e->now->snapshot;
+    put_gone_receiver(e);
+    fputs(s->receivers_joined == 0 ? "; " : ", and no other has come; ", e->out);
+    put_waiting(e);
+    if (e->now->forking)
+        fputs(", a process that is forking holds a sender for its child: ", e->out);
     else
-        fprintf(l->out, ", %" PRIu32 " sender%s %s there: ", s->senders_held, s_if(s->senders_held),
+        fprintf(e->out, ", %" PRIu32 " sender%s %s there: ", s->senders_held, s_if(s->senders_held),
                 s->senders_held == 1 ? "is" : "are");
-    put_without_receiver(l);
+    put_without_receiver(e);
     fputs(s->receivers_joined == 0 ? ". Start the receiver."
                                    : ". Start a receiver: it goes on at the next message.",
-          l->out);
+          e->out);
 }
 
-static void put_rates(const struct looks *l)
+static void put_rates(const struct evidence *e)
 {
-    struct rates rates = rates_of(l->now, l->before);
+    struct rates rates = rates_of(e->now, e->before);
     if (rates.known)
-        fprintf(l->out, "%s sent and %s received a second", text_rate(rates.sent).s,
+        fprintf(e->out, "%s sent and %s received a second", text_rate(rates.sent).s,
                 text_rate(rates.received).s);
 }
 
-/* How many lanes are full now, and how often living senders found theirs full between the looks. */
-static size_t full_lanes(const struct looks *l, uint64_t *ret_found)
+static size_t full_lanes(const struct evidence *e)
 {
     size_t full = 0;
-    *ret_found = 0;
-    for (size_t i = 0; i < l->now->sender_count; i++) {
-        const struct shmchan_sender_state *sender = &l->now->senders[i].state;
-        if (!held(&sender->process))
-            continue;
-        full += text_less(sender->sent, sender->received) >= l->now->snapshot.capacity;
-        const struct channel_sender *old =
-            l->before == NULL ? NULL : channel_sender_at(l->before, sender->place);
-        if (old != NULL && channel_same_process(&old->state.process, &sender->process))
-            *ret_found += text_less(sender->full, old->state.full);
+    for (size_t i = 0; i < e->now->sender_count; i++) {
+        const struct shmchan_sender_state *sender = &e->now->senders[i].state;
+        full += channel_held(&sender->process) && channel_lane_used(sender) >= e->now->snapshot.capacity;
     }
     return full;
 }
 
-static void put_full(const struct looks *l)
+/* How many times senders that are there found their lanes full between the looks. */
+static uint64_t times_full(const struct evidence *e)
 {
-    uint64_t longest_ns, found;
-    size_t full = full_lanes(l, &found);
-    put_receiver(l);
-    fputs(" does not keep up with its senders: ", l->out);
-    if (channel_blocked(l->now, &longest_ns) > 0)
-        put_blocked(l);
-    else if (full > 0)
-        fprintf(l->out, "%zu lane%s full", full, full == 1 ? " is" : "s are");
-    else
-        fprintf(l->out, "they found their lanes full %" PRIu64 " time%s just now", found, s_if(found));
-    fprintf(l->out, ", %" PRIu64 " of %" PRIu64 " slots hold messages", l->now->used, l->now->room);
-    struct rates rates = rates_of(l->now, l->before);
-    if (rates.known) {
-        fputs(", ", l->out);
-        put_rates(l);
+    uint64_t times = 0;
+    for (size_t i = 0; e->before != NULL && i < e->now->sender_count; i++) {
+        const struct shmchan_sender_state *sender = &e->now->senders[i].state;
+        const struct channel_sender *old = channel_sender_at(e->before, sender->place);
+        if (old != NULL && channel_same_process(&old->state.process, &sender->process))
+            times += text_less(sender->full, old->state.full);
     }
-    fputs(
-        ". Nothing is lost, senders wait. Make it faster, or have it take more at once (shmchan_recv_many); "
-        "a larger capacity helps with bursts only.",
-        l->out);
+    return times;
 }
 
-static void put_orphaned(const struct looks *l)
+static void put_full(const struct evidence *e)
 {
-    const struct shmchan_snapshot *s = &l->now->snapshot;
-    fputs("No living process holds a place in this channel. ", l->out);
-    put_gone_receiver(l);
-    fprintf(l->out, "; %" PRIu64 " sender%s had joined; ", s->senders_joined, s_if(s->senders_joined));
-    put_waiting(l);
-    fputs(". ", l->out);
-    if (channel_anonymous(l->now)) {
-        fprintf(l->out, "It goes when pid %" PRId32 ", and who else may have it open, closes it or ends.",
-                l->now->holder_pid);
+    uint64_t longest_ns, times = times_full(e);
+    size_t full = full_lanes(e), blocked = channel_blocked(e->now, &longest_ns);
+    put_receiver(e);
+    fputs(" does not keep up with its senders: ", e->out);
+    if (blocked > 0)
+        put_blocked(e);
+    else if (full > 0)
+        fprintf(e->out, "%zu lane%s full", full, full == 1 ? " is" : "s are");
+    else
+        fprintf(e->out, "they found their lanes full %" PRIu64 " time%s just now", times, s_if(times));
+    fprintf(e->out, ", %" PRIu64 " of %" PRIu64 " slots hold messages", e->now->used, e->now->room);
+    struct rates rates = rates_of(e->now, e->before);
+    if (rates.known) {
+        fputs(", ", e->out);
+        put_rates(e);
+    }
+    fprintf(e->out,
+            ". %s. Make it faster, or have it take more at once (shmchan_recv_many); a larger capacity helps "
+            "with "
+            "bursts only.",
+            blocked > 0 ? "Nothing is lost, senders wait" : "Nothing that was sent is lost");
+}
+
+static void put_orphaned(const struct evidence *e)
+{
+    const struct shmchan_snapshot *s = &e->now->snapshot;
+    fputs("No living process holds a place in this channel. ", e->out);
+    put_gone_receiver(e);
+    fprintf(e->out, "; %" PRIu64 " sender%s had joined; ", s->senders_joined, s_if(s->senders_joined));
+    put_waiting(e);
+    fputs(". ", e->out);
+    if (channel_anonymous(e->now)) {
+        fprintf(e->out, "It goes when pid %" PRId32 ", and who else may have it open, closes it or ends.",
+                e->now->holder_pid);
         return;
     }
-    fputs(l->now->used > 0 ? "A receiver that opens it takes them" : "Programs that open it go on with it",
-          l->out);
-    fprintf(l->out, "; to give it up: `shmchan-stat --remove-orphans %s`.",
-            text_printable(l->now->name, SIZE_MAX).s);
+    fputs(e->now->used > 0 ? "A receiver that opens it takes them" : "Programs that open it go on with it",
+          e->out);
+    fprintf(e->out, "; to give it up: `shmchan-stat --remove-orphans %s`.", channel_name_text(e->now).s);
 }
 
-static void put_no_senders(const struct looks *l)
+static void put_no_senders(const struct evidence *e)
 {
-    const struct shmchan_snapshot *s = &l->now->snapshot;
+    const struct shmchan_snapshot *s = &e->now->snapshot;
     if (s->senders_joined == 0) {
-        fputs("No sender has joined yet. ", l->out);
-        put_receiver(l);
-        fputs(" is there and waits for the first. Start a sender.", l->out);
+        fputs("No sender has joined yet. ", e->out);
+        put_receiver(e);
+        fputs(" is there and waits for the first. Start a sender.", e->out);
         return;
     }
     if (s->senders_joined == 1)
-        fprintf(l->out, "No sender is there: the only one that joined %s",
+        fprintf(e->out, "No sender is there: the only one that joined %s",
                 s->senders_died > 0 ? "ended without closing" : "has left");
     else
-        fprintf(l->out,
+        fprintf(e->out,
                 "No sender is there: all %" PRIu64 " that joined have left, %" PRIu64
                 " of them without closing",
                 s->senders_joined, s->senders_died);
-    fputs(". ", l->out);
-    put_receiver(l);
-    fputs(" is there, ", l->out);
-    put_waiting(l);
-    fputs(". It sees the end of the channel once none waits; a sender that joins makes it go on.", l->out);
+    fputs(". ", e->out);
+    put_receiver(e);
+    fputs(" is there, ", e->out);
+    put_waiting(e);
+    fputs(". It sees the end of the channel once none waits; a sender that joins makes it go on.", e->out);
 }
 
-static void put_flowing(const struct looks *l)
+static void put_flowing(const struct evidence *e)
 {
-    fputs("It is well: ", l->out);
-    struct rates rates = rates_of(l->now, l->before);
+    fputs("It is well: ", e->out);
+    struct rates rates = rates_of(e->now, e->before);
     if (rates.known) {
-        put_rates(l);
-        fputs(", ", l->out);
+        put_rates(e);
+        fputs(", ", e->out);
     }
-    put_waiting(l);
-    fputs(", no sender is blocked.", l->out);
+    put_waiting(e);
+    fputs(", ", e->out);
+    uint64_t longest_ns, times = times_full(e);
+    if (times > 0)
+        fprintf(e->out,
+                "no sender is blocked for long (they found their lanes full %" PRIu64 " time%s just now)",
+                times, s_if(times));
+    else if (channel_blocked(e->now, &longest_ns) > 0)
+        put_blocked(e);
+    else
+        fputs("no sender is blocked", e->out);
+    fputc('.', e->out);
 }
 
-static void put_idle(const struct looks *l)
+static void put_idle(const struct evidence *e)
 {
     uint64_t ns;
-    fputs("It is well, and nothing is sent: no message waits. ", l->out);
-    put_receiver(l);
-    if (channel_asleep(l->now, &l->now->snapshot.receiver, &ns) && ns != UINT64_MAX)
-        fprintf(l->out, " has waited for one for %s.", text_span(ns).s);
+    fputs("It is well, and nothing is sent: no message waits. ", e->out);
+    put_receiver(e);
+    if (channel_asleep(e->now, &e->now->snapshot.receiver, &ns) && ns != UINT64_MAX)
+        fprintf(e->out, " has waited for one for %s.", text_span(ns).s);
     else
-        fputs(" is there.", l->out);
+        fputs(" is there.", e->out);
 }
 
-static void put_state(const struct looks *l, enum channel_state state)
+static void put_state(const struct evidence *e, enum channel_state state)
 {
     switch (state) {
     case STATE_STALLED:
-        put_stalled(l);
+        put_stalled(e);
         break;
     case STATE_NO_RECEIVER:
-        put_no_receiver(l);
+        put_no_receiver(e);
         break;
     case STATE_FULL:
-        put_full(l);
+        put_full(e);
         break;
     case STATE_ORPHANED:
-        put_orphaned(l);
+        put_orphaned(e);
         break;
     case STATE_NO_SENDERS:
-        put_no_senders(l);
+        put_no_senders(e);
         break;
     case STATE_FLOWING:
-        put_flowing(l);
+        put_flowing(e);
         break;
     case STATE_IDLE:
-        put_idle(l);
+        put_idle(e);
         break;
     case STATE_DAMAGED:
     case STATE_FOREIGN:
@@ -420,12 +425,13 @@ static void put_state(const struct looks *l, enum channel_state state)
 
 /* ---------------------------------------------------------------- what else there is to say */
 
-static void put_lanes_damaged(const struct looks *l)
+static void put_lanes_damaged(const struct evidence *e)
 {
-    const struct shmchan_snapshot *s = &l->now->snapshot;
+    const struct shmchan_snapshot *s = &e->now->snapshot;
     fprintf(
-        l->out,
-        "Something has written into this region that should not: %" PRIu64 " time%s the receiver found a lane "
+        e->out,
+        "Something has written into this region that should not: %" PRIu64
+        " time%s the receiver found a lane "
         "damaged and put it right; messages in it may be lost or wrong. Find out what it is (the region is "
         "uid %" PRIu32 "'s, mode %04" PRIo32 "), end all users of the channel and make it anew. ",
         s->lanes_damaged, s_if(s->lanes_damaged), s->owner_uid, s->mode);
@@ -437,91 +443,91 @@ static bool is_dead_loss(const struct channel_sender *sender)
     return state->process.state == SHMCHAN_PLACE_DEAD && (state->sent != state->received || state->reserved);
 }
 
-static void put_dead_sender(const struct looks *l, const struct channel_sender *sender)
+static void put_dead_sender(const struct evidence *e, const struct channel_sender *sender)
 {
-    uint64_t left = text_less(sender->state.sent, sender->state.received);
-    fputc(' ', l->out);
-    put_sender(l, sender);
+    uint64_t left = channel_lane_used(&sender->state);
+    fputc(' ', e->out);
+    put_sender(e, sender);
     if (left == 0)
-        fputs(" died with a slot reserved: that message is lost, nothing else.", l->out);
+        fputs(" died with a slot reserved: that message is lost, nothing else.", e->out);
     else
-        fprintf(l->out, " died with %" PRIu64 " message%s still to be received%s.", left, s_if(left),
+        fprintf(e->out, " died with %" PRIu64 " message%s still to be received%s.", left, s_if(left),
                 sender->state.reserved ? " and one reserved that is lost" : "");
 }
 
-static void put_stopped_sender(const struct looks *l, const struct channel_sender *sender)
+static void put_stopped_sender(const struct evidence *e, const struct channel_sender *sender)
 {
-    fputc(' ', l->out);
-    put_sender(l, sender);
+    fputc(' ', e->out);
+    put_sender(e, sender);
     fputs(sender->view.sight == PROC_STOPPED ? " is stopped (state T)." : " is held by a debugger (state t).",
-          l->out);
-    put_cure_of_stopped(l, &sender->state.process, sender->view);
-    fputc('.', l->out);
+          e->out);
+    put_cure_of_stopped(e, &sender->state.process, sender->view);
+    fputc('.', e->out);
 }
 
-static void put_senders(const struct looks *l, bool (*which)(const struct channel_sender *sender),
-                        void (*put)(const struct looks *l, const struct channel_sender *sender),
+static void put_senders(const struct evidence *e, bool (*which)(const struct channel_sender *sender),
+                        void (*put)(const struct evidence *e, const struct channel_sender *sender),
                         const char *are_so)
 {
     size_t count = 0;
-    for (size_t i = 0; i < l->now->sender_count; i++) {
-        if (which(&l->now->senders[i]) && count++ < NAMED_MAX)
-            put(l, &l->now->senders[i]);
+    for (size_t i = 0; i < e->now->sender_count; i++) {
+        if (which(&e->now->senders[i]) && count++ < NAMED_MAX)
+            put(e, &e->now->senders[i]);
     }
     if (count > NAMED_MAX)
-        fprintf(l->out, " %zu more %s.", count - NAMED_MAX, are_so);
+        fprintf(e->out, " %zu more %s.", count - NAMED_MAX, are_so);
 }
 
 static bool is_stopped(const struct channel_sender *sender)
 {
-    return stopped(sender->view);
+    return proc_halted(sender->view);
 }
 
 /* The mutex is held for microseconds, unless its holder was stopped or has died with it. */
-static void put_mutex(const struct looks *l)
+static void put_mutex(const struct evidence *e)
 {
-    int32_t pid = l->now->snapshot.mutex_owner_pid;
-    if (pid == 0 || l->before == NULL || l->before->snapshot.mutex_owner_pid != pid)
+    int32_t pid = e->now->snapshot.mutex_owner_pid;
+    if (pid == 0 || e->before == NULL || e->before->snapshot.mutex_owner_pid != pid)
         return;
-    fprintf(l->out, " Pid %" PRId32 " has begun to join or take over and has not finished", pid);
+    fprintf(e->out, " Pid %" PRId32 " has begun to join or take over and has not finished", pid);
     struct proc_view view = proc_look_by_pid(pid);
     if (view.sight == PROC_ELSEWHERE)
         fputs("; no such process is visible here: if it has died, the next that joins puts that right.",
-              l->out);
+              e->out);
     else if (view.sight == PROC_STOPPED)
-        fprintf(l->out,
+        fprintf(e->out,
                 "; it is stopped (state T), and nobody else can join. Let it go on with `kill -CONT %" PRId32
                 "`, or end it.",
                 pid);
     else
-        fputs("; meanwhile nobody else can join.", l->out);
+        fputs("; meanwhile nobody else can join.", e->out);
 }
 
-static void put_error(const struct looks *l)
+static void put_error(const struct evidence *e)
 {
-    const struct channel *now = l->now;
+    const struct channel *now = e->now;
     if (now->error == -EACCES && now->file_mode != FILE_UNKNOWN)
-        fprintf(l->out,
+        fprintf(e->out,
                 "This user may not read it (uid %" PRIu32 "'s, mode %04" PRIo32
                 "), so nobody can say what it is, or "
                 "whether it is a channel. Ask as that user or as root.",
                 now->file_uid, now->file_mode);
     else
-        fprintf(l->out, "%s.", shmchan_strerror(now->error));
+        fprintf(e->out, "%s.", shmchan_strerror(now->error));
 }
 
-static void put_all(const struct looks *l)
+static void put_all(const struct evidence *e)
 {
-    if (l->now->error < 0) {
-        put_error(l);
+    if (e->now->error < 0) {
+        put_error(e);
         return;
     }
-    if (channel_state(l->now, l->before) == STATE_DAMAGED)
-        put_lanes_damaged(l);
-    put_state(l, channel_state_but_damage(l->now, l->before));
-    put_senders(l, is_dead_loss, put_dead_sender, "died likewise");
-    put_senders(l, is_stopped, put_stopped_sender, "are stopped or traced");
-    put_mutex(l);
+    if (channel_state(e->now, e->before) == STATE_DAMAGED)
+        put_lanes_damaged(e);
+    put_state(e, channel_state_but_damage(e->now, e->before));
+    put_senders(e, is_dead_loss, put_dead_sender, "died likewise");
+    put_senders(e, is_stopped, put_stopped_sender, "are stopped or traced");
+    put_mutex(e);
 }
 
 char *diagnosis(const struct channel *now, const struct channel *before)
@@ -530,9 +536,9 @@ char *diagnosis(const struct channel *now, const struct channel *before)
     size_t size;
     if (before != NULL && (before->error < 0 || now->error < 0 || !channel_same(now, before)))
         before = NULL;
-    struct looks l = {text_must(open_memstream(&words, &size)), now, before};
-    put_all(&l);
-    if (fclose(l.out) != 0)
+    struct evidence e = {text_must(open_memstream(&words, &size)), now, before};
+    put_all(&e);
+    if (fclose(e.out) != 0)
         text_must(NULL);
     return text_must(words);
 }

@@ -179,7 +179,6 @@ static int add_unreadable(struct found_list *list)
         struct found *found = add(list);
         if (asprintf(&found->name, "/%s", entry->d_name) < 0)
             text_must(NULL);
-        found->unreadable = true;
     }
     closedir(dir);
     return 0;

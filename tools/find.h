@@ -15,7 +15,6 @@ struct found {
     char *name;         /* "/name", or "memfd:INODE"                                           */
     int32_t holder_pid; /* without a name: a process that has it open, as descriptor holder_fd */
     int holder_fd;
-    bool unreadable; /* a file that this user may not read, so that nobody knows what it is */
 };
 
 struct found_list {
@@ -24,7 +23,8 @@ struct found_list {
     size_t processes_closed; /* whose descriptors may not be looked at */
 };
 
-/* Sorted by name. 0, or a negative errno (then there is nothing to free). */
+/* Sorted by name. `unreadable`: also files that this user may not read: nobody knows what they are. 0, or a
+   negative errno (then there is nothing to free). */
 int find_all(bool unreadable, struct found_list *ret_list);
 void find_free(struct found_list *list);
 

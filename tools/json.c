@@ -152,7 +152,7 @@ static json_t *receiver_object(const struct channel *channel, int *failed)
 {
     const struct shmchan_process *receiver = &channel->snapshot.receiver;
     json_t *object = json_object();
-    const char *state = receiver->state == SHMCHAN_PLACE_HELD ? "alive" : channel_receiver_word(channel);
+    const char *state = channel_held(receiver) ? "alive" : channel_receiver_word(channel);
     set(object, "state", json_string(state), failed);
     set_process(object, channel, receiver, channel->receiver_view, failed);
     return object;
@@ -165,14 +165,14 @@ static json_t *sender_object(const struct sample *sample, size_t index, int *fai
     const struct shmchan_sender_state *place = &sender->state;
     struct rates rates = rates_of_sender(channel, index, &sample->before);
     json_t *object = json_object();
-    bool held = place->process.state == SHMCHAN_PLACE_HELD;
+    bool held = channel_held(&place->process);
     set(object, "place", integer(place->place), failed);
     set(object, "state", json_string(held ? "alive" : channel_sender_word(sender)), failed);
     set_process(object, channel, &place->process, sender->view, failed);
     set(object, "sent_messages", integer(text_less(place->sent, place->first_position)), failed);
     set(object, "lane_sent_messages", integer(place->sent), failed);
     set(object, "lane_received_messages", integer(place->received), failed);
-    set(object, "lane_used_messages", integer(text_less(place->sent, place->received)), failed);
+    set(object, "lane_used_messages", integer(channel_lane_used(place)), failed);
     set(object, "sent_messages_per_second", rate(held && rates.known, rates.sent), failed);
     set(object, "lane_received_messages_per_second", rate(rates.known, rates.received), failed);
     set(object, "reserved_messages", integer(place->reserved), failed);

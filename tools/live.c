@@ -157,9 +157,7 @@ int live_run(const struct watch_options *options)
             set_page(&live, true);
         remember_selected(&live);
         screen_draw(&live.view);
-        deadline_ns += (int64_t)options->interval_ms * 1000000;
-        if (deadline_ns < looks_clock_ns())
-            deadline_ns = looks_clock_ns();
+        deadline_ns = looks_deadline_ns(options, deadline_ns);
         obey_until(&live, deadline_ns);
     }
     looks_free(looks);

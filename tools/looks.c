@@ -39,6 +39,13 @@ int64_t looks_clock_ns(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+int64_t looks_deadline_ns(const struct watch_options *options, int64_t last_ns)
+{
+    int64_t next_ns = last_ns + (int64_t)options->interval_ms * 1000000;
+    int64_t now_ns = looks_clock_ns();
+    return next_ns > now_ns ? next_ns : now_ns;
+}
+
 struct looks *looks_new(const struct watch_options *options)
 {
     struct looks *looks = text_must(calloc(1, sizeof *looks));
@@ -76,11 +83,6 @@ static void look_at_named(const struct watch_options *options, const struct look
     }
 }
 
-static bool gone(const struct channel *channel)
-{
-    return channel->error == -ENOENT || channel->error == -ESRCH;
-}
-
 static void look_again(const struct look *last, struct look *ret_look)
 {
     ret_look->channels = text_must(calloc(last->count + 1, sizeof *ret_look->channels));
@@ -88,7 +90,7 @@ static void look_again(const struct look *last, struct look *ret_look)
     for (size_t i = 0; i < last->count; i++) {
         struct channel *channel = &ret_look->channels[ret_look->count];
         channel_read_again(&last->channels[i], channel);
-        if (gone(channel))
+        if (channel_gone(channel))
             channel_free(channel);
         else
             ret_look->count++;

@@ -73,40 +73,28 @@ static void put_value(FILE *out, const struct family *family, uint64_t value)
 
 /* ---------------------------------------------------------------- of a channel */
 
-static uint64_t message_size(const struct channel *channel)
-{
-    return channel->snapshot.message_size;
-}
+/* What most families are: a number of the snapshot. */
+#define FIELD(name)                                                                                          \
+    static uint64_t name(const struct channel *channel)                                                      \
+    {                                                                                                        \
+        return channel->snapshot.name;                                                                       \
+    }
 
-static uint64_t capacity(const struct channel *channel)
-{
-    return channel->snapshot.capacity;
-}
-
-static uint64_t created(const struct channel *channel)
-{
-    return channel->snapshot.created_ns;
-}
-
-static uint64_t region_bytes(const struct channel *channel)
-{
-    return channel->snapshot.region_bytes;
-}
-
-static uint64_t backed_bytes(const struct channel *channel)
-{
-    return channel->snapshot.backed_bytes;
-}
-
-static uint64_t sent(const struct channel *channel)
-{
-    return channel->snapshot.sent;
-}
-
-static uint64_t received(const struct channel *channel)
-{
-    return channel->snapshot.received;
-}
+FIELD(message_size)
+FIELD(capacity)
+FIELD(created_ns)
+FIELD(region_bytes)
+FIELD(backed_bytes)
+FIELD(sent)
+FIELD(received)
+FIELD(lanes_damaged)
+FIELD(max_senders)
+FIELD(senders_held)
+FIELD(senders_left)
+FIELD(senders_joined)
+FIELD(senders_died)
+FIELD(reservations_lost)
+FIELD(receivers_joined)
 
 static uint64_t used(const struct channel *channel)
 {
@@ -116,21 +104,6 @@ static uint64_t used(const struct channel *channel)
 static uint64_t room(const struct channel *channel)
 {
     return channel->room;
-}
-
-static uint64_t lanes_damaged(const struct channel *channel)
-{
-    return channel->snapshot.lanes_damaged;
-}
-
-static uint64_t places(const struct channel *channel)
-{
-    return channel->snapshot.max_senders;
-}
-
-static uint64_t senders(const struct channel *channel)
-{
-    return channel->snapshot.senders_held;
 }
 
 static uint64_t senders_blocked(const struct channel *channel)
@@ -146,39 +119,14 @@ static uint64_t blocked_ns(const struct channel *channel)
     return longest_ns;
 }
 
-static uint64_t senders_gone(const struct channel *channel)
-{
-    return channel->snapshot.senders_left;
-}
-
-static uint64_t senders_joined(const struct channel *channel)
-{
-    return channel->snapshot.senders_joined;
-}
-
-static uint64_t senders_died(const struct channel *channel)
-{
-    return channel->snapshot.senders_died;
-}
-
-static uint64_t reservations_lost(const struct channel *channel)
-{
-    return channel->snapshot.reservations_lost;
-}
-
 static uint64_t receivers(const struct channel *channel)
 {
-    return channel->snapshot.receiver.state == SHMCHAN_PLACE_HELD;
-}
-
-static uint64_t receivers_joined(const struct channel *channel)
-{
-    return channel->snapshot.receivers_joined;
+    return channel_held(&channel->snapshot.receiver);
 }
 
 static const struct channel_family channel_families[] = {
     {{"shmchan_channel_created_timestamp_seconds", "gauge", "seconds", "When it was made, since 1970."},
-     created},
+     created_ns},
     {{"shmchan_channel_message_size_bytes", "gauge", "bytes", "Size of a message."}, message_size},
     {{"shmchan_channel_capacity_messages", "gauge", "messages", "Messages that fit into one lane."},
      capacity},
@@ -191,15 +139,15 @@ static const struct channel_family channel_families[] = {
      room},
     {{"shmchan_channel_lanes_damaged", "counter", "", "Times a lane was found damaged and given up."},
      lanes_damaged},
-    {{"shmchan_channel_sender_places", "gauge", "", "Places for senders."}, places},
-    {{"shmchan_channel_senders", "gauge", "", "Living senders."}, senders},
+    {{"shmchan_channel_sender_places", "gauge", "", "Places for senders."}, max_senders},
+    {{"shmchan_channel_senders", "gauge", "", "Living senders."}, senders_held},
     {{"shmchan_channel_senders_blocked", "gauge", "", "Senders that are blocked for want of room."},
      senders_blocked},
     {{"shmchan_channel_blocked_seconds", "gauge", "seconds",
       "For how long the sender has been blocked that has been so for longest."},
      blocked_ns},
     {{"shmchan_channel_senders_gone_with_messages", "gauge", "", "Senders gone whose messages wait."},
-     senders_gone},
+     senders_left},
     {{"shmchan_channel_senders_joined", "counter", "", "Senders that took a place."}, senders_joined},
     {{"shmchan_channel_senders_died", "counter", "", "Senders that ended without closing."}, senders_died},
     {{"shmchan_channel_reservations_lost", "counter", "", "Slots reserved by senders that then died."},
@@ -210,48 +158,37 @@ static const struct channel_family channel_families[] = {
 
 /* ---------------------------------------------------------------- of a sender's place */
 
+/* Likewise of the place's state. */
+#define PLACE_FIELD(name)                                                                                    \
+    static uint64_t place_##name(const struct channel *channel, const struct channel_sender *sender)         \
+    {                                                                                                        \
+        (void)channel;                                                                                       \
+        return sender->state.name;                                                                           \
+    }
+
+PLACE_FIELD(sent)
+PLACE_FIELD(received)
+PLACE_FIELD(reserved)
+PLACE_FIELD(full)
+
 static uint64_t place_up(const struct channel *channel, const struct channel_sender *sender)
 {
     (void)channel;
-    return sender->state.process.state == SHMCHAN_PLACE_HELD;
-}
-
-static uint64_t place_sent(const struct channel *channel, const struct channel_sender *sender)
-{
-    (void)channel;
-    return sender->state.sent;
-}
-
-static uint64_t place_received(const struct channel *channel, const struct channel_sender *sender)
-{
-    (void)channel;
-    return sender->state.received;
+    return channel_held(&sender->state.process);
 }
 
 static uint64_t place_used(const struct channel *channel, const struct channel_sender *sender)
 {
     (void)channel;
-    return text_less(sender->state.sent, sender->state.received);
-}
-
-static uint64_t place_reserved(const struct channel *channel, const struct channel_sender *sender)
-{
-    (void)channel;
-    return sender->state.reserved;
+    return channel_lane_used(&sender->state);
 }
 
 static uint64_t place_blocked_ns(const struct channel *channel, const struct channel_sender *sender)
 {
     uint64_t ns;
-    if (!channel_asleep(channel, &sender->state.process, &ns) || ns == UINT64_MAX)
+    if (!channel_lacks_room(channel, sender, &ns) || ns == UINT64_MAX)
         return 0;
     return ns;
-}
-
-static uint64_t place_full(const struct channel *channel, const struct channel_sender *sender)
-{
-    (void)channel;
-    return sender->state.full;
 }
 
 static const struct sender_family sender_families[] = {

@@ -14,7 +14,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-const char options_help[] =
+const char arguments_help[] =
     "Usage: shmchan-stat [OPTION...] [NAME...]\n"
     "Shows what shmchan channels are doing and why they are stuck. Takes no place, no\n"
     "lock. Without NAME a line a channel, worst first; with NAME all about it.\n"
@@ -210,7 +210,7 @@ static bool asks_check(int argc, char *const *argv)
     return false;
 }
 
-int options_read(int argc, char **argv, struct options *ret_options)
+int arguments_read(int argc, char **argv, struct options *ret_options)
 {
     *ret_options = (struct options){.mode = MODE_SHOW};
     check_defaults(&ret_options->check);

@@ -32,8 +32,8 @@ struct options {
 };
 
 /* 0, or the exit status, having said on stderr what is wrong. */
-int options_read(int argc, char **argv, struct options *ret_options);
+int arguments_read(int argc, char **argv, struct options *ret_options);
 
-extern const char options_help[];
+extern const char arguments_help[];
 
 #endif

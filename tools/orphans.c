@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -27,21 +26,16 @@ struct removal {
     int status;
 };
 
-static struct text name_of(const struct channel *channel)
-{
-    return text_printable(channel->name, SIZE_MAX);
-}
-
 static void complain(struct removal *removal, const struct channel *channel, const char *why)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s\n", name_of(channel).s, why);
+    fprintf(stderr, "shmchan-stat: %s: %s\n", channel_name_text(channel).s, why);
     removal->status = STATUS_TROUBLE;
 }
 
 static bool held(const struct channel *channel)
 {
     const struct shmchan_snapshot *s = &channel->snapshot;
-    return s->receiver.state == SHMCHAN_PLACE_HELD || s->senders_held > 0 || channel->forking;
+    return channel_held(&s->receiver) || s->senders_held > 0 || channel->forking;
 }
 
 /* What is lost with it, for who must decide. The caller frees it. */
@@ -53,16 +47,11 @@ static char *describe(const struct channel *channel)
     if (channel->error < 0) {
         n = asprintf(&words, "cannot be inspected: %s", shmchan_strerror(channel->error));
     } else {
-        char when[64] = "at an unknown time";
-        time_t seconds = (time_t)(s->created_ns / 1000000000u);
-        struct tm tm;
-        if (s->created_ns != 0 && localtime_r(&seconds, &tm) != NULL)
-            strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
         n = asprintf(&words,
                      "held by no process; %" PRIu64 " message%s waiting, %" PRIu64
                      " KiB in use, made %s by pid %" PRId32,
-                     channel->used, channel->used == 1 ? "" : "s", s->backed_bytes / 1024, when,
-                     s->creator_pid);
+                     channel->used, channel->used == 1 ? "" : "s", s->backed_bytes / 1024,
+                     text_moment(s->created_ns).s, s->creator_pid);
     }
     return text_must(n < 0 ? NULL : words);
 }
@@ -75,7 +64,8 @@ static enum answer ask(const struct channel *channel, const char *description)
     char *line = NULL;
     size_t size = 0;
     for (;;) {
-        fprintf(stderr, "%s: %s.\nRemove it? [y]es, [n]o, [a]ll, [q]uit: ", name_of(channel).s, description);
+        fprintf(stderr, "%s: %s.\nRemove it? [y]es, [n]o, [a]ll, [q]uit: ", channel_name_text(channel).s,
+                description);
         if (getline(&line, &size, stdin) < 0) {
             fputc('\n', stderr);
             break;
@@ -120,16 +110,16 @@ static bool another_by_now(const struct channel *channel)
 static void take_away(struct removal *removal, const struct channel *channel)
 {
     if (another_by_now(channel)) {
-        printf("%s: is another channel by now, left alone\n", name_of(channel).s);
+        printf("%s: is another channel by now, left alone\n", channel_name_text(channel).s);
         return;
     }
     int r = shmchan_remove_orphan(channel->name);
     if (r == 0)
-        printf("%s: removed\n", name_of(channel).s);
+        printf("%s: removed\n", channel_name_text(channel).s);
     else if (r == -EBUSY)
-        printf("%s: held by a process, left alone\n", name_of(channel).s);
+        printf("%s: held by a process, left alone\n", channel_name_text(channel).s);
     else if (r == -ENOENT)
-        printf("%s: is gone already\n", name_of(channel).s);
+        printf("%s: is gone already\n", channel_name_text(channel).s);
     else
         complain(removal, channel, shmchan_strerror(r));
 }
@@ -153,7 +143,7 @@ static void consider(struct removal *removal, const struct channel *channel, boo
     removal->found++;
     char *description = describe(channel);
     if (removal->options->dry_run)
-        printf("%s: would be removed%s; %s\n", name_of(channel).s,
+        printf("%s: would be removed%s; %s\n", channel_name_text(channel).s,
                uninspectable ? " if it is a channel that no process holds" : "", description);
     else if (wanted(removal, channel, description))
         take_away(removal, channel);
@@ -179,7 +169,7 @@ static void consider_all(struct removal *removal)
     struct channel *channels;
     ssize_t n = channel_read_all(false, &channels);
     if (n < 0) {
-        fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror((int)n));
+        output_cannot_list((int)n);
         removal->status = STATUS_TROUBLE;
         return;
     }

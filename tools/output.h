@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether what was printed has arrived. */
+/* What several parts of the program have to tell on stderr. */
 #ifndef SHMCHAN_STAT_OUTPUT_H
 #define SHMCHAN_STAT_OUTPUT_H
 
@@ -7,5 +7,11 @@
 
 /* Flushes stdout. False: it, or something before, could not be written; that has been told on stderr. */
 bool output_written(void);
+
+/* Says why, and exits with 1. Leaves the screen of curses first, which would take the words with it. */
+_Noreturn void output_die(const char *why);
+
+/* Says that the channels cannot be listed; `error` is a negative errno. */
+void output_cannot_list(int error);
 
 #endif

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "colour.h"
 #include "diagnosis.h"
@@ -34,11 +33,6 @@ static struct text command_text(const struct shmchan_process *process)
     return text_printable(process->command, sizeof process->command);
 }
 
-static bool held(const struct shmchan_process *process)
-{
-    return process->state == SHMCHAN_PLACE_HELD;
-}
-
 static void add_rate(struct table *table, bool known, double per_second)
 {
     if (known)
@@ -61,7 +55,7 @@ static void list_processes(struct table *table, const struct channel *channel)
     const struct shmchan_snapshot *s = &channel->snapshot;
     const char *word = channel_receiver_word(channel);
     table_add(table, COLOUR_NONE, "%" PRIu32 "/%" PRIu32, s->senders_held, s->max_senders);
-    if (held(&s->receiver))
+    if (channel_held(&s->receiver))
         table_add(table, colour_of_word(word), "%" PRId32, s->receiver.pid);
     else
         table_add(table, COLOUR_FAINT, "-");
@@ -72,7 +66,7 @@ static void list_one(struct table *table, const struct sample *sample, size_t ba
     const struct channel *channel = &sample->now;
     const struct shmchan_snapshot *s = &channel->snapshot;
     enum channel_state state = channel_state(channel, &sample->before);
-    table_add(table, COLOUR_NONE, "%s", text_printable(channel->name, SIZE_MAX).s);
+    table_add(table, COLOUR_NONE, "%s", channel_name_text(channel).s);
     table_add(table, colour_of_state(state), "%s", channel_state_word(state));
     if (channel->error < 0) {
         char *why = diagnosis(channel, NULL);
@@ -88,7 +82,7 @@ static void list_one(struct table *table, const struct sample *sample, size_t ba
     table_add(table, COLOUR_NONE, "%s", type_text(s).s);
     add_rate(table, rates.known, rates.sent);
     add_rate(table, rates.known, rates.received);
-    table_add(table, COLOUR_NONE, "%s", held(&s->receiver) ? command_text(&s->receiver).s : "-");
+    table_add(table, COLOUR_NONE, "%s", channel_held(&s->receiver) ? command_text(&s->receiver).s : "-");
 }
 
 void print_list(FILE *out, const struct sample *samples, size_t count, size_t width)
@@ -156,7 +150,7 @@ static void print_top(const struct page *page, const struct sample *sample)
     enum channel_state state = channel_state(channel, &sample->before);
     enum colour colour = colour_of_state(state);
     char *words = diagnosis(channel, &sample->before);
-    fprintf(out, "%s%s%s: %s%s%s\n  ", colour_begin(COLOUR_HEAD), text_printable(channel->name, SIZE_MAX).s,
+    fprintf(out, "%s%s%s: %s%s%s\n  ", colour_begin(COLOUR_HEAD), channel_name_text(channel).s,
             colour_end(COLOUR_HEAD), colour_begin(colour), channel_state_word(state), colour_end(colour));
     table_fold(out, words, 2, 2, page->width > READABLE ? READABLE : page->width);
     free(words);
@@ -175,9 +169,9 @@ static void print_rate(const struct page *page, const char *label, uint64_t coun
 static bool print_left_behind(const struct page *page, const char *label,
                               const struct shmchan_sender_state *sender)
 {
-    uint64_t left = text_less(sender->sent, sender->received);
+    uint64_t left = channel_lane_used(sender);
     bool lost = sender->process.state == SHMCHAN_PLACE_DEAD && sender->reserved != 0;
-    if (held(&sender->process) || (left == 0 && !lost))
+    if (channel_held(&sender->process) || (left == 0 && !lost))
         return false;
     char messages[64] = "";
     if (left > 0)
@@ -249,14 +243,14 @@ static void print_receiver(const struct page *page, const struct channel *channe
     letter[8] = channel->receiver_view.letter;
     heading(page, "Receiver");
     line_in(page, colour_of_word(word), "state", "%s%s", word,
-            !held(receiver) && s->receivers_joined == 0 ? " yet"
-            : channel->receiver_view.letter != 0        ? letter
-                                                        : "");
+            !channel_held(receiver) && s->receivers_joined == 0 ? " yet"
+            : channel->receiver_view.letter != 0                ? letter
+                                                                : "");
     if (receiver->pid != 0) {
-        line(page, held(receiver) ? "pid" : "last pid", "%" PRId32, receiver->pid);
+        line(page, channel_held(receiver) ? "pid" : "last pid", "%" PRId32, receiver->pid);
         line(page, "command", "%s", command_text(receiver).s);
     }
-    if (!held(receiver))
+    if (!channel_held(receiver))
         return;
     line(page, "joined", "%s ago", text_span(text_less(s->taken_ns, receiver->joined_ns)).s);
     print_asleep(page, channel, receiver);
@@ -265,7 +259,7 @@ static void print_receiver(const struct page *page, const struct channel *channe
 static void add_lane(struct table *table, const struct shmchan_sender_state *place, uint32_t capacity,
                      size_t bar)
 {
-    uint64_t used = text_less(place->sent, place->received);
+    uint64_t used = channel_lane_used(place);
     table_add(table, COLOUR_NONE, "%s/%s", text_count(used).s, text_count(capacity).s);
     table_add(table, colour_of_fill(used, capacity), "%s", text_bar(used, capacity, bar).s);
 }
@@ -286,18 +280,18 @@ static void add_sender(struct table *table, const struct sample *sample, size_t 
         table_add(table, COLOUR_FAINT, "-");
     table_add(table, COLOUR_NONE, "%s", command_text(&place->process).s);
     table_add(table, COLOUR_NONE, "%s", text_count(text_less(place->sent, place->first_position)).s);
-    if (held(&place->process))
+    if (channel_held(&place->process))
         add_rate(table, rates.known, rates.sent);
     else
         table_add(table, COLOUR_FAINT, "-");
     add_lane(table, place, channel->snapshot.capacity, bar);
     if (place->reserved == 0)
         table_add(table, COLOUR_FAINT, "-");
-    else if (held(&place->process))
+    else if (channel_held(&place->process))
         table_add(table, COLOUR_NONE, "yes");
     else
         table_add(table, COLOUR_BAD, "lost");
-    if (!channel_asleep(channel, &place->process, &ns))
+    if (!channel_lacks_room(channel, sender, &ns))
         table_add(table, COLOUR_FAINT, "-");
     else
         table_add(table, COLOUR_WARNING, "%s", ns == UINT64_MAX ? "yes" : text_duration(ns).s);
@@ -356,16 +350,6 @@ static void print_counters(const struct page *page, const struct channel *channe
         line(page, "tickets", "%" PRIu64 " taken, one a send or batch", s->tickets);
 }
 
-static void print_created(const struct page *page, const struct shmchan_snapshot *s)
-{
-    char when[64] = "at an unknown time";
-    time_t seconds = (time_t)(s->created_ns / 1000000000u);
-    struct tm tm;
-    if (s->created_ns != 0 && localtime_r(&seconds, &tm) != NULL)
-        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %z", &tm);
-    line(page, "created", "%s, by pid %" PRId32, when, s->creator_pid);
-}
-
 static void print_region(const struct page *page, const struct channel *channel)
 {
     const struct shmchan_snapshot *s = &channel->snapshot;
@@ -380,7 +364,7 @@ static void print_region(const struct page *page, const struct channel *channel)
     if (channel_anonymous(channel))
         line(page, "name", "none; pid %" PRId32 " has it open as descriptor %d", channel->holder_pid,
              channel->holder_fd);
-    print_created(page, s);
+    line(page, "created", "%s, by pid %" PRId32, text_moment(s->created_ns).s, s->creator_pid);
     line(page, "format", "version %" PRIu32, s->format_version);
     if (s->mutex_owner_pid != 0)
         line(page, "mutex", "held by pid %" PRId32 ", which is attaching or taking over", s->mutex_owner_pid);

@@ -3,6 +3,7 @@
 #ifndef SHMCHAN_STAT_PROC_H
 #define SHMCHAN_STAT_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum proc_sight {
@@ -17,6 +18,12 @@ struct proc_view {
     enum proc_sight sight;
     char letter; /* the state letter of /proc/PID/stat; 0 = not read */
 };
+
+/* It does nothing of its own accord. */
+static inline bool proc_halted(struct proc_view view)
+{
+    return view.sight == PROC_STOPPED || view.sight == PROC_TRACED;
+}
 
 /* Looks pid up. A process that started at another time (clock ticks after boot; 0 = unknown) is another
    one that got, or in its own PID namespace has, the same number. */

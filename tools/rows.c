@@ -63,7 +63,6 @@ void rows_update(struct rows *rows, const struct sample *samples, size_t count)
         *row = row_of(&samples[i]);
         row->track = &tracks[i];
         history_add(&tracks[i].used, row->used);
-        history_add(&tracks[i].sent, row->rates.known ? row->rates.sent : -1);
         history_add(&tracks[i].received, row->rates.known ? row->rates.received : -1);
     }
 }

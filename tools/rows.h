@@ -20,8 +20,8 @@ enum rows_order {
 
 struct track {
     char *name;
-    struct history used;           /* 0 ... 1 */
-    struct history sent, received; /* a second */
+    struct history used;     /* 0 ... 1 */
+    struct history received; /* a second */
 };
 
 struct row {

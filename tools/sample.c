@@ -33,9 +33,8 @@ void sample_free(struct sample *samples, size_t count)
 /* A receiver that is stopped is no matter of how long one looks. */
 static bool suspicious(const struct sample *sample)
 {
-    enum proc_sight sight = sample->now.receiver_view.sight;
     return channel_state_but_damage(&sample->now, &sample->before) == STATE_STALLED &&
-           sight != PROC_STOPPED && sight != PROC_TRACED;
+           !proc_halted(sample->now.receiver_view);
 }
 
 static void look_again(struct sample *samples, size_t count)
@@ -70,7 +69,7 @@ static size_t drop_removed(struct sample *samples, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (samples[i].now.error == -ENOENT || samples[i].now.error == -ESRCH) {
+        if (channel_gone(&samples[i].now)) {
             channel_free(&samples[i].before);
             channel_free(&samples[i].now);
         } else {

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <wchar.h>
 
 #include "colour.h"
 #include "diagnosis.h"
@@ -60,23 +58,10 @@ static attr_t look_of(enum channel_state state)
 
 /* ---------------------------------------------------------------- text that fits */
 
-/* How many bytes of a printable string take at most `width` columns. */
+/* As curses wants them; a width below 0 is none. */
 static int bytes_within(const char *s, int width)
 {
-    mbstate_t state = {0};
-    int bytes = 0, columns = 0;
-    while (s[bytes] != '\0') {
-        wchar_t c;
-        size_t n = mbrtowc(&c, s + bytes, MB_CUR_MAX, &state);
-        if (n == (size_t)-1 || n == (size_t)-2)
-            break;
-        int w = wcwidth(c);
-        if (columns + (w > 0 ? w : 0) > width)
-            break;
-        columns += w > 0 ? w : 0;
-        bytes += (int)n;
-    }
-    return bytes;
+    return width > 0 ? (int)text_within(s, (size_t)width) : 0;
 }
 
 static int columns_of(const char *s)
@@ -172,12 +157,9 @@ static void put_title(const struct screen_view *view)
 {
     const struct row *row = view->page ? &view->rows->rows[view->selected] : NULL;
     struct text name = text_printable("shmchan-stat", SIZE_MAX);
-    char clock[16] = "";
-    time_t now = time(NULL);
-    struct tm tm;
     int x = 1;
     if (row != NULL)
-        name = text_printable(row->sample->now.name, SIZE_MAX);
+        name = channel_name_text(&row->sample->now);
     int width = columns_of(name.s);
     attron(A_BOLD);
     put_name(&x, 0, name.s, width < COLS - 46 ? width : COLS > 60 ? COLS - 46 : 14);
@@ -192,9 +174,8 @@ static void put_title(const struct screen_view *view)
     put_rest("   every %g s%s", view->interval_ms / 1000.0, view->paused ? ", PAUSED" : "");
     if (row == NULL)
         put_severities(view->rows);
-    if (localtime_r(&now, &tm) != NULL && strftime(clock, sizeof clock, "%H:%M:%S", &tm) > 0 &&
-        getcurx(stdscr) + 10 < COLS)
-        mvaddstr(0, COLS - 9, clock);
+    if (getcurx(stdscr) + 10 < COLS)
+        mvaddstr(0, COLS - 9, text_clock().s);
 }
 
 static void put_key(const char *key, const char *what, bool active)
@@ -237,7 +218,7 @@ static struct layout lay_out(const struct rows *rows)
     struct layout l = {.name = 4, .state = 11, .spark = 0};
     int limit = COLS < 100 ? 18 : COLS < 160 ? 30 : 44;
     for (size_t i = 0; i < rows->count; i++) {
-        int columns = columns_of(text_printable(rows->rows[i].sample->now.name, SIZE_MAX).s);
+        int columns = columns_of(channel_name_text(&rows->rows[i].sample->now).s);
         if (columns > l.name)
             l.name = columns < limit ? columns : limit;
         if (rows->rows[i].state == STATE_FOREIGN)
@@ -311,7 +292,7 @@ static void put_more(int x, int y, const struct layout *l, const struct row *row
     snprintf(text, sizeof text, "%" PRIu32 "/%" PRIu32, s->senders_held, s->max_senders);
     if (l->senders > 0)
         put_field(&x, y, text, l->senders, true);
-    bool alive = s->receiver.state == SHMCHAN_PLACE_HELD;
+    bool alive = channel_held(&s->receiver);
     snprintf(text, sizeof text, "%" PRId32, s->receiver.pid);
     if (l->receiver > 0)
         put_field(&x, y, alive ? text : "-", l->receiver, true);
@@ -330,7 +311,7 @@ static void put_row(int y, const struct layout *l, const struct row *row, bool s
     mvaddch(y, 0, selected ? '>' : ' ');
     if (selected)
         mvhline(y, 1, ' ', l->name);
-    put_name(&x, y, text_printable(channel->name, SIZE_MAX).s, l->name);
+    put_name(&x, y, channel_name_text(channel).s, l->name);
     attroff(A_REVERSE);
     attron(look);
     put_field(&x, y, channel_state_word(row->state), l->state, false);

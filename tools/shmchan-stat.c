@@ -25,8 +25,7 @@ enum { EXIT_TROUBLE = 1 };
 
 static void complain(const struct channel *channel)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s", text_printable(channel->name, SIZE_MAX).s,
-            shmchan_strerror(channel->error));
+    fprintf(stderr, "shmchan-stat: %s: %s", channel_name_text(channel).s, shmchan_strerror(channel->error));
     if (channel->file_mode != FILE_UNKNOWN)
         fprintf(stderr, " (it is uid %" PRIu32 "'s, mode %04" PRIo32 ")", channel->file_uid,
                 channel->file_mode);
@@ -46,12 +45,6 @@ static size_t terminal_width(void)
     return width > 0 && width < 10000 ? (size_t)width : 0;
 }
 
-static int cannot_list(ssize_t error)
-{
-    fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror((int)error));
-    return EXIT_TROUBLE;
-}
-
 static void print(const struct options *options, const struct sample *samples, size_t count)
 {
     if (options->mode == MODE_OPENMETRICS)
@@ -67,8 +60,10 @@ static int show_all(const struct options *options)
     struct sample *samples;
     size_t closed = 0;
     ssize_t n = sample_all(options->all, &samples, &closed);
-    if (n < 0)
-        return cannot_list(n);
+    if (n < 0) {
+        output_cannot_list((int)n);
+        return EXIT_TROUBLE;
+    }
     print(options, samples, (size_t)n);
     int status = output_written() ? 0 : EXIT_TROUBLE;
     if (n == 0 && !options->json && options->mode == MODE_SHOW)
@@ -135,8 +130,10 @@ static int print_names(void)
 {
     struct found_list list;
     int r = find_all(false, &list);
-    if (r < 0)
-        return cannot_list(r);
+    if (r < 0) {
+        output_cannot_list(r);
+        return EXIT_TROUBLE;
+    }
     for (size_t i = 0; i < list.count; i++) {
         if (strcmp(list.found[i].name, text_printable(list.found[i].name, SIZE_MAX).s) == 0)
             puts(list.found[i].name);
@@ -149,7 +146,7 @@ static int run(const struct options *options)
 {
     switch (options->mode) {
     case MODE_HELP:
-        fputs(options_help, stdout);
+        fputs(arguments_help, stdout);
         return output_written() ? 0 : EXIT_TROUBLE;
     case MODE_VERSION:
         printf("shmchan-stat %s\n", shmchan_version());
@@ -177,6 +174,6 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     /* A reader that went away is a write error, to be told like any other. */
     signal(SIGPIPE, SIG_IGN);
-    int r = options_read(argc, argv, &options);
+    int r = arguments_read(argc, argv, &options);
     return r != 0 ? r : run(&options);
 }

@@ -6,16 +6,8 @@
 
 /* A receiver that sleeps looks by itself each 100 ms; this is long enough for it to get a CPU too. */
 #define ASLEEP_TOO_LONG_NS 400000000u
-
-static bool held(const struct shmchan_process *process)
-{
-    return process->state == SHMCHAN_PLACE_HELD;
-}
-
-static bool stopped(struct proc_view view)
-{
-    return view.sight == PROC_STOPPED || view.sight == PROC_TRACED;
-}
+/* Waiting for room so long is long: more than a busy machine takes to give a process its turn. */
+#define LONG_NS 250000000u
 
 static uint64_t elapsed_ns(const struct channel *now, const struct channel *before)
 {
@@ -37,43 +29,61 @@ static bool took_nothing(const struct channel *now, const struct channel *before
 
 static bool stalled(const struct channel *now, const struct channel *before)
 {
-    if (!held(&now->snapshot.receiver))
+    if (!channel_held(&now->snapshot.receiver))
         return false;
     if (before == NULL)
-        return stopped(now->receiver_view);
+        return proc_halted(now->receiver_view);
     /* Under a tracer a process is stopped often, and goes on at once. */
-    if (stopped(now->receiver_view) && stopped(before->receiver_view) &&
+    if (proc_halted(now->receiver_view) && proc_halted(before->receiver_view) &&
         now->snapshot.received == before->snapshot.received)
         return true;
     return took_nothing(now, before);
 }
 
-static bool lane_full(const struct channel_sender *sender, uint32_t capacity)
+/* Is it blocked for want of room, or can it just have been? It is woken when half its lane is free. */
+static bool pressed(const struct channel *channel, const struct channel_sender *sender)
 {
-    return sender->state.sent - sender->state.received >= capacity;
+    uint64_t ns;
+    return channel_lacks_room(channel, sender, &ns) ||
+           2 * channel_lane_used(&sender->state) >= channel->snapshot.capacity;
 }
 
-/* Is the sender blocked, or was its lane full at both looks, or did it find it full in between? */
-static bool lacks_room(const struct channel *now, const struct channel_sender *sender,
+/* Did it lack room: is it blocked, did it find its lane full between the looks, or was that full at both? */
+static bool lacked_room(const struct channel *now, const struct channel_sender *sender,
+                        const struct channel_sender *old)
+{
+    uint64_t ns, capacity = now->snapshot.capacity;
+    return channel_lacks_room(now, sender, &ns) || sender->state.full > old->state.full ||
+           (channel_lane_used(&sender->state) >= capacity && channel_lane_used(&old->state) >= capacity);
+}
+
+/* Does the receiver take longer than LONG_NS for what the lane holds, at the rate between the looks? */
+static bool drained_slowly(const struct channel *now, const struct channel_sender *sender,
+                           const struct channel *before, const struct channel_sender *old)
+{
+    double taken = (double)text_less(sender->state.received, old->state.received);
+    return taken * LONG_NS < (double)now->snapshot.capacity * (double)elapsed_ns(now, before);
+}
+
+/* Every sender that is faster than its receiver fills its lane, and waits a moment for room; that is how the
+   two go at one pace. Only who waits for long has a receiver that is too slow. Whom a look finds in the
+   moment between two long waits is told by how fast its lane is drained. */
+static bool waits_long(const struct channel *now, const struct channel_sender *sender,
                        const struct channel *before)
 {
     uint64_t ns;
-    if (!held(&sender->state.process))
-        return false;
-    if (channel_asleep(now, &sender->state.process, &ns))
+    if (channel_lacks_room(now, sender, &ns) && ns != UINT64_MAX && ns >= LONG_NS)
         return true;
-    bool full = lane_full(sender, now->snapshot.capacity);
-    if (before == NULL)
-        return full;
-    const struct channel_sender *old = channel_sender_at(before, sender->state.place);
+    const struct channel_sender *old = before == NULL ? NULL : channel_sender_at(before, sender->state.place);
     return old != NULL && channel_same_process(&old->state.process, &sender->state.process) &&
-           ((full && lane_full(old, now->snapshot.capacity)) || sender->state.full > old->state.full);
+           pressed(now, sender) && pressed(before, old) && lacked_room(now, sender, old) &&
+           drained_slowly(now, sender, before, old);
 }
 
-static bool any_lacks_room(const struct channel *now, const struct channel *before)
+static bool any_waits_long(const struct channel *now, const struct channel *before)
 {
     for (size_t i = 0; i < now->sender_count; i++) {
-        if (lacks_room(now, &now->senders[i], before))
+        if (waits_long(now, &now->senders[i], before))
             return true;
     }
     return false;
@@ -96,7 +106,7 @@ enum channel_state channel_state_but_damage(const struct channel *now, const str
         return state_of_error(now->error);
     if (before != NULL && (before->error < 0 || !channel_same(now, before)))
         before = NULL;
-    bool receiver = held(&now->snapshot.receiver);
+    bool receiver = channel_held(&now->snapshot.receiver);
     bool senders = now->snapshot.senders_held > 0 || now->forking;
     if (stalled(now, before))
         return STATE_STALLED;
@@ -104,7 +114,7 @@ enum channel_state channel_state_but_damage(const struct channel *now, const str
         return STATE_NO_RECEIVER;
     if (!receiver)
         return STATE_ORPHANED;
-    if (any_lacks_room(now, before))
+    if (any_waits_long(now, before))
         return STATE_FULL;
     if (!senders)
         return STATE_NO_SENDERS;

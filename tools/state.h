@@ -21,8 +21,8 @@ enum channel_state {
 };
 
 /* `before`: the same channel a moment earlier, or NULL. Without it nothing is known of what moves: a channel
-   with messages waiting is then flowing, and stalled only if its receiver is stopped. A `before` that is
-   another channel of the same name counts as NULL. */
+   with messages waiting is then flowing, stalled only if its receiver is stopped, and full only if a sender
+   has been blocked for long. A `before` that is another channel of the same name counts as NULL. */
 enum channel_state channel_state(const struct channel *now, const struct channel *before);
 
 /* The same, but that lanes were damaged once is left out of account. */

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "text.h"
 
@@ -71,32 +70,13 @@ static void spaces(FILE *out, size_t count)
     fprintf(out, "%*s", (int)count, "");
 }
 
-/* How many bytes of it fit into `columns`. */
-static size_t beginning(const char *text, size_t columns)
-{
-    size_t bytes = 0;
-    mbstate_t state = {0};
-    while (text[bytes] != '\0') {
-        wchar_t c;
-        size_t n = mbrtowc(&c, text + bytes, MB_CUR_MAX, &state);
-        if (n == 0 || n == (size_t)-1 || n == (size_t)-2)
-            break;
-        size_t w = wcwidth(c) > 0 ? (size_t)wcwidth(c) : 0;
-        if (w > columns)
-            break;
-        columns -= w;
-        bytes += n;
-    }
-    return bytes;
-}
-
 /* The most of its end that fits. */
 static const char *ending(const char *text, size_t columns)
 {
     size_t all = text_columns(text);
     while (all > columns && *text != '\0') {
-        size_t n = beginning(text, 1);
-        n = n > 0 ? n : beginning(text, 2);
+        size_t n = text_within(text, 1);
+        n = n > 0 ? n : text_within(text, 2);
         text += n > 0 ? n : 1;
         all = text_columns(text);
     }
@@ -113,7 +93,7 @@ static size_t put_squeezed(FILE *out, const char *text, size_t width, bool keep_
         return columns;
     }
     size_t left = width - strlen(DOTS);
-    char *head = text_must(strndup(text, keep_end ? 0 : beginning(text, left / 2)));
+    char *head = text_must(strndup(text, keep_end ? 0 : text_within(text, left / 2)));
     size_t used = text_columns(head);
     const char *end = ending(text, left - used);
     fprintf(out, "%s" DOTS "%s", head, end);

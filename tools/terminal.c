@@ -272,9 +272,6 @@ static bool wait_for_input(int64_t ns)
 
 int terminal_key(int64_t deadline_ns)
 {
-    /* Reading channels takes this one for itself. */
-    struct sigaction ignored;
-    handle(SIGBUS, on_ending, &ignored);
     for (;;) {
         if (interrupted())
             return KEY_RESIZE;

@@ -9,15 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 #include <wctype.h>
 
+#include "output.h"
+
 void *text_must(void *p)
 {
-    if (p == NULL) {
-        fputs("shmchan-stat: out of memory\n", stderr);
-        exit(1);
-    }
+    if (p == NULL)
+        output_die("out of memory");
     return p;
 }
 
@@ -216,4 +217,44 @@ size_t text_columns(const char *printable)
         left -= n;
     }
     return columns;
+}
+
+size_t text_within(const char *printable, size_t columns)
+{
+    size_t bytes = 0;
+    mbstate_t state = {0};
+    while (printable[bytes] != '\0') {
+        wchar_t c;
+        size_t n = mbrtowc(&c, printable + bytes, MB_CUR_MAX, &state);
+        if (n == 0 || n == (size_t)-1 || n == (size_t)-2)
+            break;
+        size_t width = wcwidth(c) > 0 ? (size_t)wcwidth(c) : 0;
+        if (width > columns)
+            break;
+        columns -= width;
+        bytes += n;
+    }
+    return bytes;
+}
+
+static struct text local_time(time_t when, const char *how)
+{
+    struct text t = {{0}};
+    struct tm tm;
+    if (localtime_r(&when, &tm) != NULL)
+        strftime(t.s, sizeof t.s, how, &tm);
+    return t;
+}
+
+struct text text_moment(uint64_t realtime_ns)
+{
+    struct text t = {{0}};
+    if (realtime_ns != 0)
+        t = local_time((time_t)(realtime_ns / 1000000000u), "%Y-%m-%d %H:%M:%S %z");
+    return t.s[0] != '\0' ? t : format("at an unknown time");
+}
+
+struct text text_clock(void)
+{
+    return local_time(time(NULL), "%H:%M:%S");
 }

@@ -46,6 +46,15 @@ struct text text_flags(uint32_t flags);
 /* Columns that a printable string takes on a terminal. */
 size_t text_columns(const char *printable);
 
+/* How many bytes of it, from its beginning, take at most so many columns. */
+size_t text_within(const char *printable, size_t columns);
+
+/* "2026-11-25 07:30:10 +0000", of nanoseconds since 1970; "at an unknown time" of 0. */
+struct text text_moment(uint64_t realtime_ns);
+
+/* "07:35:22", now. */
+struct text text_clock(void);
+
 /* For allocations: prints a line and exits with 1 if p is NULL. */
 void *text_must(void *p);
 

@@ -32,12 +32,6 @@ bool watch_interval(const char *text, unsigned *ret_interval_ms)
     return true;
 }
 
-static int cannot_list(int error)
-{
-    fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror(error));
-    return STATUS_TROUBLE;
-}
-
 /* ---------------------------------------------------------------- lines */
 
 static void put_rate(const char *word, bool known, double per_second)
@@ -51,7 +45,7 @@ static void put_rate(const char *word, bool known, double per_second)
 static void put_line(const char *time, const struct sample *sample, size_t name_columns)
 {
     const struct channel *channel = &sample->now;
-    struct text name = text_printable(channel->name, SIZE_MAX);
+    struct text name = channel_name_text(channel);
     printf("%s  %s%*s", time, name.s, (int)(name_columns - text_columns(name.s)), "");
     if (channel->error < 0) {
         printf("  %s\n", shmchan_strerror(channel->error));
@@ -72,21 +66,17 @@ static void put_line(const char *time, const struct sample *sample, size_t name_
 
 static void put_lines(const struct sample *samples, size_t count)
 {
-    char clock[16] = "--:--:--";
-    time_t now = time(NULL);
-    struct tm tm;
-    if (localtime_r(&now, &tm) != NULL)
-        strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    struct text clock = text_clock();
     size_t widest = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t columns = text_columns(text_printable(samples[i].now.name, SIZE_MAX).s);
+        size_t columns = text_columns(channel_name_text(&samples[i].now).s);
         if (columns > widest)
             widest = columns;
     }
     if (count == 0)
-        printf("%s  no channels\n", clock);
+        printf("%s  no channels\n", clock.s);
     for (size_t i = 0; i < count; i++)
-        put_line(clock, &samples[i], widest);
+        put_line(clock.s, &samples[i], widest);
 }
 
 static void sleep_until(int64_t deadline_ns)
@@ -106,7 +96,8 @@ static int watch_lines(const struct watch_options *options)
         const struct sample *samples;
         ssize_t n = looks_next(looks, &samples);
         if (n < 0) {
-            status = cannot_list((int)n);
+            output_cannot_list((int)n);
+            status = STATUS_TROUBLE;
             break;
         }
         if (options->json && json_print(stdout, samples, (size_t)n, true) < 0)
@@ -115,10 +106,7 @@ static int watch_lines(const struct watch_options *options)
             put_lines(samples, (size_t)n);
         if (!output_written())
             status = STATUS_TROUBLE;
-        deadline_ns += (int64_t)options->interval_ms * 1000000;
-        /* What was missed, asleep or stopped, is not made up for. */
-        if (deadline_ns < looks_clock_ns())
-            deadline_ns = looks_clock_ns();
+        deadline_ns = looks_deadline_ns(options, deadline_ns);
         sleep_until(deadline_ns);
     }
     looks_free(looks);
@@ -131,5 +119,8 @@ int watch_run(const struct watch_options *options)
         return watch_lines(options);
     int r = live_run(options);
     terminal_give_back();
-    return r < 0 ? cannot_list(r) : STATUS_FINE;
+    if (r == 0)
+        return STATUS_FINE;
+    output_cannot_list(r);
+    return STATUS_TROUBLE;
 }
