@@ -36,11 +36,12 @@ struct window {
     double at_s, rtt_ns, together, chase, apart, steal_ms;
 };
 
+static cpu_set_t allowed; /* before either thread is pinned */
+
 static void pin_to(unsigned which)
 {
-    cpu_set_t allowed, set;
+    cpu_set_t set;
     unsigned seen = 0;
-    sched_getaffinity(0, sizeof allowed, &allowed);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &allowed) && seen++ == which) {
             CPU_ZERO(&set);
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
     struct window *windows = calloc(WINDOWS_MAX, sizeof *windows);
     unsigned count = 0;
     pthread_t thread;
+    sched_getaffinity(0, sizeof allowed, &allowed);
     pin_to(0);
     if (!windows || pthread_create(&thread, NULL, partner, NULL) != 0)
         return 1;

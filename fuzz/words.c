@@ -39,7 +39,7 @@ static struct {
 
 /* ------------------------------------------------------------------------------------------ the region */
 
-static const void *map_slots(void *context, uint32_t place, int *ret_error)
+static void *map_slots(void *context, uint32_t place, int *ret_error)
 {
     (void)context;
     require(place < t.places);

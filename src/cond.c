@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu.h"
+
 /* As in linux/futex.h, which not every libc's headers come with. The shared kind: no FUTEX_PRIVATE_FLAG. */
 #define FUTEX_WAKE             1
 #define FUTEX_WAIT_BITSET      9
@@ -106,24 +108,16 @@ bool event_wake(struct shm_event *event)
     return true;
 }
 
-static void cpu_relax(void)
+bool backoff_wait(struct backoff *backoff, unsigned turns)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory"); /* yield is a no-op on most cores */
-#else
-    atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
-
-bool backoff_wait(struct backoff *backoff)
-{
-    if (backoff->round >= SPINS + YIELDS)
+    if (backoff->spins < SPINS) {
+        backoff->spins += turns;
+        while (turns-- > 0)
+            cpu_relax();
+        return true;
+    }
+    if (backoff->yields++ >= YIELDS)
         return false;
-    if (backoff->round++ < SPINS)
-        cpu_relax();
-    else
-        sched_yield();
+    sched_yield();
     return true;
 }

@@ -45,10 +45,12 @@ bool event_wake(struct shm_event *event);
 /* For who has taken the flag down already. */
 void event_post(struct shm_event *event);
 
-/* Before sleeping: spin shortly, then yield. False: it is time to sleep. Start with zero. */
+/* Before sleeping: spin shortly, `turns` at a time, then yield. False: it is time to sleep. Start with zero.
+ */
 struct backoff {
-    unsigned round;
+    unsigned spins;
+    unsigned yields;
 };
-bool backoff_wait(struct backoff *backoff);
+bool backoff_wait(struct backoff *backoff, unsigned turns);
 
 #endif

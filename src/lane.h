@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One lane: a ring that one sender fills and one receiver empties. Plain memory, no system call.
- * Knows layout.h alone.
+ * Knows layout.h and cpu.h.
  *
  * A position p lies in slot p & mask. Positions only grow: 2^64 messages are not sent in a lifetime.
  *   tail - head <= capacity, always; anything else is damage.
@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "layout.h"
 
 /* What both sides know of a lane's slots, in private memory. */
@@ -55,7 +56,12 @@ struct lane_writer {
     struct lane_shape shape;
     uint64_t tail;      /* the next position; ours alone, so that nobody can move it */
     uint64_t head_seen; /* the last head we saw: the true one is here or further on */
+    uint64_t ahead;     /* this slot after the next is fetched for writing at each publish */
 };
+
+/* So many bytes ahead: what a transfer from another core takes, and fewer than the first-level cache holds.
+ */
+#define LANE_AHEAD_BYTES 1024u
 
 /* `place` must have head == tail: nothing of a former owner is left. */
 static inline void lane_writer_init(struct lane_writer *w, struct shm_place *place, void *slots,
@@ -64,6 +70,7 @@ static inline void lane_writer_init(struct lane_writer *w, struct shm_place *pla
     w->place = place;
     w->slots = slots;
     w->shape = shape;
+    w->ahead = 1 + LANE_AHEAD_BYTES / shape.slot_bytes;
     /* Relaxed: only the owner stores tail, and a former owner's store was seen when the place was
        judged free under the mutex. */
     w->tail = w->head_seen = atomic_load_explicit(&place->tail, memory_order_relaxed);
@@ -99,6 +106,17 @@ static inline void lane_stamp(struct shm_slot *slot, uint64_t ticket, uint32_t l
     atomic_store_explicit(&slot->length, length, memory_order_relaxed);
 }
 
+/* Fetch the lines of a slot that we shall write soon: the barrier in lane_publish would wait for each in
+   turn. If it is not free yet, leave it to the receiver. */
+static inline void lane_prepare(const struct lane_writer *w)
+{
+    if (lane_room(w) <= w->ahead)
+        return;
+    const char *slot = (const char *)lane_next_slot(w, w->ahead);
+    cpu_prefetch_write(slot);
+    cpu_prefetch_write(slot + w->shape.slot_bytes - 1);
+}
+
 /* Publish the next n slots, which are written. True: nobody watches this lane, and it is for us to tell
    the receiver (members_ring). */
 static inline bool lane_publish(struct lane_writer *w, uint64_t n)
@@ -117,12 +135,12 @@ static inline bool lane_publish(struct lane_writer *w, uint64_t n)
 
 struct lane_reader {
     struct shm_place *place;
-    const void *slots; /* NULL until there is something to read */
-    uint64_t head;     /* the next position; ours alone */
-    uint64_t earlier;  /* tail at the look before the last */
-    uint64_t later;    /* tail at the last look: head <= earlier <= later, unless head passed earlier */
-    uint64_t ticket;   /* of the message at head, when head < later */
-    uint32_t quiet;    /* looks in a row that found nothing */
+    void *slots;      /* NULL until there is something to read */
+    uint64_t head;    /* the next position; ours alone */
+    uint64_t earlier; /* tail at the look before the last */
+    uint64_t later;   /* tail at the last look: head <= earlier <= later, unless head passed earlier */
+    uint64_t ticket;  /* of the message at head, when head < later */
+    uint32_t quiet;   /* looks in a row that found nothing */
     bool watched;
     bool repaired; /* its tail was damaged and put back, and no message has come since */
 };
@@ -169,6 +187,19 @@ static inline bool lane_take_waiting(const struct lane_reader *l)
 }
 
 /*
+ * Take the lines of a slot that was read away from its sender. A line that both cores hold is given up by the
+ * other one at its first store to it, one line after the other; a line that only the other holds is fetched,
+ * and the processor fetches many at once. That makes a sender three to five times as fast
+ * (docs/PERFORMANCE.md). What is written is what is there: whoever dies here leaves the message whole.
+ */
+static inline void lane_own(const struct lane_shape *shape, struct shm_slot *slot)
+{
+    uint32_t bytes = (uint32_t)sizeof *slot + lane_length(shape, slot);
+    for (uint32_t at = 0; at < bytes; at += CPU_LINE)
+        cpu_own_line((char *)slot + at);
+}
+
+/*
  * Done with the message at head: give its slot back. True: wake the sender.
  * A sleeping sender is woken when half of its lane has become free, not at the first slot: at each
  * multiple of half the capacity, which a full lane passes before it is empty. Only there must the store
@@ -177,6 +208,7 @@ static inline bool lane_take_waiting(const struct lane_reader *l)
  */
 static inline bool lane_advance(struct lane_reader *l, const struct lane_shape *shape)
 {
+    lane_own(shape, lane_slot(shape, l->slots, l->head));
     l->head++;
     if ((l->head & shape->mask >> 1) != 0) {
         /* Release: the slot was read before the sender can see this and overwrite it (pairs with

@@ -45,9 +45,17 @@ static void sift_down(struct merge *m, uint32_t i)
     }
 }
 
-static void pending_add(struct merge *m, uint32_t place)
+static void read_ticket(struct merge *m, uint32_t place)
 {
     m->lanes[place].ticket = lane_ticket(&m->lanes[place], &m->shape);
+}
+
+static void pending_add(struct merge *m, uint32_t place)
+{
+    /* One lane alone was taken from without a look at its tickets (merge_advance). */
+    if (m->ordered && m->pending_count == 1)
+        read_ticket(m, m->pending[0]);
+    read_ticket(m, place);
     m->pending[m->pending_count++] = place;
     if (m->ordered)
         sift_up(m, m->pending_count - 1);
@@ -156,6 +164,7 @@ static bool look_at(struct merge *m, uint32_t place)
     if (!l->slots && !(l->slots = m->hooks.map(m->hooks.context, place, &m->error)))
         return true;
     m->sweep_after -= m->sweep_after > tail - l->later ? (uint32_t)(tail - l->later) : m->sweep_after;
+    m->gained += tail - l->later;
     l->later = tail;
     l->repaired = false;
     if (!was_visible)
@@ -182,11 +191,9 @@ static struct lane_reader *next_ordered(struct merge *m)
     /* Each look that does not settle it has shown a smaller ticket, in a lane that had none visible. More
        than one a lane means tickets that no sender of ours took; then order is lost anyway. */
     for (uint32_t looks = 0; looks <= m->lane_count + 1; looks++) {
-        if (m->pending_count) {
-            struct lane_reader *l = &m->lanes[m->pending[0]];
-            if (l->head < l->earlier)
-                return l;
-        }
+        struct lane_reader *l = merge_settled(m);
+        if (l)
+            return l;
         look(m);
         if (m->error || !m->pending_count)
             return NULL;
@@ -242,10 +249,8 @@ static void advance_unordered(struct merge *m, struct lane_reader *l)
     }
 }
 
-void merge_advance(struct merge *m, struct lane_reader *lane)
+void merge_reorder(struct merge *m, struct lane_reader *lane)
 {
-    if (lane_advance(lane, &m->shape))
-        m->hooks.wake(m->hooks.context, merge_place(m, lane));
     if (m->ordered)
         advance_ordered(m, lane);
     else

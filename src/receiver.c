@@ -6,19 +6,23 @@
 #include <string.h>
 
 #include "cond.h"
+#include "copy.h"
+#include "cpu.h"
 #include "halves.h"
 #include "merge.h"
+#include "pace.h"
 
 struct shmchan_receiver {
     struct member member; /* first: after_fork gets a member */
     struct merge merge;
+    struct pace pace;
     struct lane_reader *peeked; /* the lane whose head was handed out in place */
 };
 
 /* ------------------------------------------------------------------------------------------ making and
  * closing */
 
-static const void *map_lane(void *context, uint32_t place, int *ret_error)
+static void *map_lane(void *context, uint32_t place, int *ret_error)
 {
     const struct segment *segment = &((shmchan_receiver *)context)->member.channel->segment;
     /* Backed by its sender, if the region is sound. If not, reading it must not be what kills us. */
@@ -27,7 +31,7 @@ static const void *map_lane(void *context, uint32_t place, int *ret_error)
         *ret_error = r;
         return NULL;
     }
-    return segment_map_lane(segment, place, false, ret_error);
+    return segment_map_lane(segment, place, true, ret_error);
 }
 
 static void wake_sender(void *context, uint32_t place)
@@ -49,6 +53,7 @@ static void begin(shmchan_receiver *rx)
     const struct segment *segment = &rx->member.channel->segment;
     const struct geometry *g = &segment->geometry;
     struct merge_hooks hooks = {.map = map_lane, .wake = wake_sender, .context = rx};
+    rx->pace = (struct pace){.patience = PACE_SOON};
     merge_init(&rx->merge, segment->control, lane_shape_make(g->capacity, g->slot_bytes, g->message_size),
                !(g->flags & SHMCHAN_UNORDERED), hooks);
 }
@@ -102,11 +107,22 @@ uint32_t shmchan_receiver_message_size(const shmchan_receiver *rx)
 /* ------------------------------------------------------------------------------------------------- waiting
  */
 
+/* A look, after the wait that lets a stream run ahead. */
+static struct lane_reader *look_for_message(shmchan_receiver *rx)
+{
+    for (uint32_t turn = 0; turn < rx->pace.wait; turn++)
+        cpu_relax();
+    uint64_t gained_before = rx->merge.gained;
+    struct lane_reader *lane = merge_next(&rx->merge);
+    pace_learn(&rx->pace, rx->merge.gained - gained_before);
+    return lane;
+}
+
 /* The next message's lane; NULL: none is visible, or *ret_error says why it cannot be told (once). */
 static struct lane_reader *next_visible(shmchan_receiver *rx, int *ret_error)
 {
     /* What recv_many found after its last message comes first. */
-    struct lane_reader *lane = rx->merge.error ? NULL : merge_next(&rx->merge);
+    struct lane_reader *lane = rx->merge.error ? NULL : look_for_message(rx);
     *ret_error = 0;
     if (!lane) {
         *ret_error = rx->merge.error;
@@ -158,7 +174,7 @@ static int spin_for_message(shmchan_receiver *rx, struct lane_reader **ret_lane)
 {
     struct backoff backoff = {0};
     int r = 0;
-    while (!*ret_lane && r == 0 && backoff_wait(&backoff))
+    while (!*ret_lane && r == 0 && backoff_wait(&backoff, 1))
         *ret_lane = next_visible(rx, &r);
     return r < 0 ? r : *ret_lane != NULL;
 }
@@ -206,6 +222,13 @@ static int wait_for_message(shmchan_receiver *rx, int timeout_ms, struct lane_re
     return r;
 }
 
+/* The next message is not settled: look, then wait. */
+static int find_lane(shmchan_receiver *rx, int timeout_ms, struct lane_reader **ret_lane)
+{
+    int r = look_again(rx, ret_lane);
+    return r == -ETIMEDOUT ? wait_for_message(rx, timeout_ms, ret_lane) : r;
+}
+
 /* 1: *ret_lane has the next message at its head, 0: the end, -errno. */
 static inline int next_lane(shmchan_receiver *rx, int timeout_ms, struct lane_reader **ret_lane)
 {
@@ -215,11 +238,8 @@ static inline int next_lane(shmchan_receiver *rx, int timeout_ms, struct lane_re
         *ret_lane = rx->peeked;
         return 1;
     }
-    int r;
-    *ret_lane = next_visible(rx, &r);
-    if (*ret_lane)
-        return 1;
-    return r < 0 ? r : wait_for_message(rx, timeout_ms, ret_lane);
+    *ret_lane = rx->merge.error ? NULL : merge_settled(&rx->merge);
+    return *ret_lane ? 1 : find_lane(rx, timeout_ms, ret_lane);
 }
 
 /* ------------------------------------------------------------------------------------------------- receiving
@@ -236,12 +256,13 @@ static void describe(const shmchan_receiver *rx, const struct lane_reader *lane,
     };
 }
 
-static inline uint32_t copy_out(const shmchan_receiver *rx, const struct lane_reader *lane, void *ret_message)
+static inline uint32_t take_message(const shmchan_receiver *rx, const struct lane_reader *lane,
+                                    void *ret_message)
 {
     const struct lane_shape *shape = &rx->merge.shape;
     struct shm_slot *slot = lane_slot(shape, lane->slots, lane->head);
     uint32_t length = lane_length(shape, slot);
-    memcpy(ret_message, lane_payload(slot), length);
+    copy_out(ret_message, lane_payload(slot), length);
     if (length < shape->message_size)
         memset((char *)ret_message + length, 0, shape->message_size - length);
     return length;
@@ -262,7 +283,7 @@ static inline int receive(shmchan_receiver *rx, void *ret_message, struct shmcha
     int r = next_lane(rx, timeout_ms, &lane);
     if (r <= 0)
         return r;
-    uint32_t length = copy_out(rx, lane, ret_message);
+    uint32_t length = take_message(rx, lane, ret_message);
     if (ret_info)
         describe(rx, lane, length, ret_info);
     advance(rx, lane);
@@ -307,7 +328,7 @@ ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count
     uint32_t size = rx->merge.shape.message_size;
     size_t n = 0;
     do {
-        copy_out(rx, lane, (char *)ret_messages + n * size);
+        take_message(rx, lane, (char *)ret_messages + n * size);
         advance(rx, lane);
         /* An error that shows now (merge.error) is told by the next call. */
     } while (++n < count && (lane = merge_next(&rx->merge)));

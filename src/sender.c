@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "cond.h"
+#include "copy.h"
 #include "halves.h"
 #include "lane.h"
 
 #define LOOK_EVERY 16u /* sends between two looks at the clock */
+#define PLENTY     64u /* slots to wait for shortly, once a lane was full */
 
 struct shmchan_sender {
     struct member member; /* first: after_fork gets a member */
@@ -159,6 +161,7 @@ static void ring(shmchan_sender *tx)
 
 static inline void publish(shmchan_sender *tx, uint64_t n)
 {
+    lane_prepare(&tx->lane);
     if (lane_publish(&tx->lane, n))
         ring(tx);
 }
@@ -203,6 +206,22 @@ static int sleep_until(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
     return r;
 }
 
+/* Each look takes the line of head from the receiver, which stores it at every message: so look seldom, and
+   go on when there is room for many. 1: there is room, 0: none, -EBADMSG. */
+static int spin_for_room(shmchan_sender *tx, uint64_t need)
+{
+    uint64_t quarter = (tx->lane.shape.mask + 1) / 4, plenty = quarter < PLENTY ? quarter : PLENTY;
+    unsigned turns_a_look = 1 + (unsigned)plenty / 4; /* the receiver may need a turn for every four */
+    struct backoff backoff = {0};
+    int r = 0;
+    while (backoff_wait(&backoff, turns_a_look)) {
+        r = look_for_room(tx, need);
+        if (r < 0 || (r > 0 && lane_room(&tx->lane) >= plenty))
+            return r;
+    }
+    return r;
+}
+
 /* 0: there is room. -ETIMEDOUT, -EPIPE, -EBADMSG. */
 static int wait_for_room(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
 {
@@ -214,9 +233,7 @@ static int wait_for_room(shmchan_sender *tx, uint64_t need, int64_t deadline_ns)
         r = look_now_and_then(tx);
         return r < 0 ? r : -ETIMEDOUT;
     }
-    struct backoff backoff = {0};
-    while (r == 0 && backoff_wait(&backoff))
-        r = look_for_room(tx, need);
+    r = spin_for_room(tx, need);
     if (r == 0)
         r = sleep_until(tx, need, deadline_ns);
     return r > 0 ? 0 : r < 0 ? r : -ETIMEDOUT;
@@ -240,7 +257,7 @@ static inline void write_message(shmchan_sender *tx, uint64_t n, uint64_t ticket
 {
     struct shm_slot *slot = lane_next_slot(&tx->lane, n);
     lane_stamp(slot, ticket, length);
-    memcpy(lane_payload(slot), message, length);
+    copy_in(lane_payload(slot), message, length);
 }
 
 /* May this handle send now? */

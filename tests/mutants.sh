@@ -16,7 +16,7 @@ passed=0 failed=0
 prepare() { # DIR
     rm -rf "$1"
     mkdir -p "$1"
-    cp -r "$root/Makefile" "$root/include" "$root/src" "$root/tests" "$1/"
+    cp -r "$root/Makefile" "$root/bench" "$root/include" "$root/src" "$root/tests" "$1/"
 }
 
 # build_and_run DIR PROGRAM [ARG...]: the check's exit status; 100 = it did not build.
@@ -94,7 +94,7 @@ SCALE=10 mutant publish-before-payload sender.c \
 SCALE=100 mutant ticket-after-publish sender.c \
     's/(    write_message\(tx, 0, )take_ticket\(tx\)(, message, length\);)\n    publish\(tx, 1\);/    write_message(tx, 0, 0, message, length);\n    publish(tx, 1);\n    lane_stamp(lane_next_slot(&tx->lane, UINT64_MAX), take_ticket(tx), length);/' \
     test_stress token
-mutant one-look merge.c 's/l->head < l->earlier/l->head < l->later/' test_merge
+mutant one-look merge.h 's/l->head < l->earlier/l->head < l->later/' test_merge
 mutant wake-before-publish sender.c \
     's/    if \(lane_publish\(&tx->lane, n\)\)\n        ring\(tx\);/    ring(tx);\n    lane_publish(&tx->lane, n);/' test_instants
 mutant no-ring sender.c 's/    if \(lane_publish\(&tx->lane, n\)\)\n        ring\(tx\);/    lane_publish(&tx->lane, n);/' test_instants
@@ -124,6 +124,12 @@ mutant successor-watches-nobody merge.c 's/if \(lane_tail\(l\) != l->head \|\| [
 # ---- untrusted memory
 mutant no-length-clamp lane.h 's/return length < shape->message_size \? length : shape->message_size;/return length;/' test_lane
 mutant damage-unnoticed lane.h 's/if \(w->tail - head > w->shape.mask \+ 1\)/if (false)/' test_lane
+
+mutant own-destroys cpu.h 's/\*word = \*word;/*word = 0;/' test_lane
+SCALE=20 mutant own-after-giving-back lane.h \
+    's/(    lane_own\(shape, lane_slot\(shape, l->slots, l->head\)\);\n)(.*?)(    return lane_take_waiting)/$2    lane_own(shape, lane_slot(shape, l->slots, l->head - 1));\n$3/s; s/(l->head, memory_order_release\);\n)(        return false;)/$1        lane_own(shape, lane_slot(shape, l->slots, l->head - 1));\n$2/' \
+    tsan:test_race
+mutant ticket-not-read merge.c 's/    if \(m->ordered && m->pending_count == 1\)\n        read_ticket\(m, m->pending\[0\]\);\n//' test_merge
 
 # ---- memory order: what ThreadSanitizer can see. What it cannot is in docs/RELIABILITY.md.
 SCALE=20 mutant order-tail-store lane.h 's/(&w->place->tail, w->tail, )memory_order_seq_cst/$1memory_order_relaxed/' tsan:test_race

@@ -116,10 +116,10 @@ static void backing_off_ends(void)
 {
     struct backoff backoff = {0};
     unsigned rounds = 0;
-    while (backoff_wait(&backoff))
+    while (backoff_wait(&backoff, 1))
         expect(++rounds < 100000);
     expect(rounds > 0);
-    expect(!backoff_wait(&backoff));
+    expect(!backoff_wait(&backoff, 1));
 }
 
 int main(int argc, char **argv)

@@ -103,7 +103,7 @@ static void model_free(void *memory);
 #define backoff_wait real_backoff_wait
 #include "../src/cond.c"
 #undef backoff_wait
-static bool backoff_wait(struct backoff *backoff);
+static bool backoff_wait(struct backoff *backoff, unsigned turns);
 
 #define watch merge_watch
 #include "../src/merge.c"
@@ -735,11 +735,12 @@ static int model_clock_gettime(struct timespec *ret_now)
     return 0;
 }
 
-static bool backoff_wait(struct backoff *backoff)
+static bool backoff_wait(struct backoff *backoff, unsigned turns)
 {
-    forget_history(6000 + backoff->round);
-    model.current->looks = 100 * (backoff->round + 1);
-    return backoff->round++ < model.scene->spins;
+    (void)turns;
+    forget_history(6000 + backoff->spins);
+    model.current->looks = 100 * (backoff->spins + 1);
+    return backoff->spins++ < model.scene->spins;
 }
 
 static unsigned char memory[1 << 20];

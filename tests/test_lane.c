@@ -216,6 +216,25 @@ static void a_sleeping_sender_is_woken_at_half(void)
     }
 }
 
+/* Who dies before the head is stored leaves the message to a successor. */
+static void what_was_taken_lies_there_whole(void)
+{
+    struct lane l = lane_at(4, 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        write_next(&l, 0, i);
+        lane_publish(&l.w, 1);
+    }
+    char before[4 * 64];
+    size_t bytes = 4 * l.shape.slot_bytes;
+    expect(bytes <= sizeof before);
+    memcpy(before, l.slots, bytes);
+    look(&l);
+    for (uint64_t i = 0; i < 4; i++)
+        take(&l, i);
+    expect(memcmp(before, l.slots, bytes) == 0);
+    lane_free(&l);
+}
+
 static void who_needs_a_whole_lane_is_woken_when_it_is_let_go(void)
 {
     struct lane l = lane_at(8, 0);
@@ -259,6 +278,7 @@ static void a_successor_goes_on_where_the_head_is(void)
 int main(int argc, char **argv)
 {
     static const struct row rows[] = {
+        {"what was taken lies there whole", what_was_taken_lies_there_whole},
         {"written and not published: nobody sees it", written_and_not_published},
         {"a reservation is overwritten by the next message",
          a_reservation_is_overwritten_by_the_next_message},

@@ -21,7 +21,7 @@ static struct {
     void (*on_map)(uint32_t lane); /* what others do while it runs */
 } t;
 
-static const void *map_slots(void *context, uint32_t lane, int *ret_error)
+static void *map_slots(void *context, uint32_t lane, int *ret_error)
 {
     expect(context == &t);
     t.maps++;
@@ -191,6 +191,26 @@ static void positions_are_64_bits_wide(void)
         expect_none();
         tear_down();
     }
+}
+
+static void one_more_is_sent(uint32_t lane)
+{
+    if (lane == 0)
+        send(0, 5);
+}
+
+/* While one lane alone has messages, their tickets are not read. The next one's is when another lane joins. */
+static void a_lane_that_was_alone_is_compared(void)
+{
+    set_up(2, 4, true);
+    t.on_map = one_more_is_sent; /* after the first look has loaded this lane's tail */
+    send(0, 1);
+    expect_is(receive(), 1);
+    send(1, 3);
+    expect_is(receive(), 3);
+    expect_is(receive(), 5);
+    expect_none();
+    tear_down();
 }
 
 /* Sends and receipts in any order: as each send ends before the next begins, they come in just this order. */
@@ -987,6 +1007,7 @@ int main(int argc, char **argv)
         {"order: by ticket, with gaps", by_ticket_with_gaps},
         {"order: written and not published: nobody waits for it", written_and_not_published},
         {"order: positions near 2^32 and 2^63", positions_are_64_bits_wide},
+        {"order: a lane that was alone is compared once another joins", a_lane_that_was_alone_is_compared},
         {"order: one lane against a queue", one_lane_against_a_queue},
         {"order: five lanes against a queue", five_lanes_against_a_queue},
         {"order: 130 lanes against a queue", many_lanes_against_a_queue},

@@ -52,7 +52,7 @@ static void *zeroed(size_t bytes)
 static void wait_for_room(struct sender *s)
 {
     struct backoff backoff = {0};
-    while (backoff_wait(&backoff)) {
+    while (backoff_wait(&backoff, 1)) {
         expect(lane_look_for_room(&s->lane));
         if (lane_room(&s->lane))
             return;
@@ -100,7 +100,7 @@ static void *sender_main(void *arg)
 /* ------------------------------------------------------------------------------ the receiver, as receiver.c
  * does it */
 
-static const void *map_slots(void *context, uint32_t place, int *ret_error)
+static void *map_slots(void *context, uint32_t place, int *ret_error)
 {
     (void)ret_error;
     return ((struct ring *)context)->slots[place];
@@ -130,7 +130,7 @@ static struct lane_reader *next(struct ring *ring, struct merge *m)
             expect_is(m->error, 0);
             if (lane)
                 return lane;
-        } while (backoff_wait(&backoff));
+        } while (backoff_wait(&backoff, 1));
         sleep_for_message(ring, m);
     }
 }

@@ -91,9 +91,20 @@ static memory zeroed(size_t n, size_t size)
 
 #include "layout.h"
 
+/* What cpu.h has. One line is a whole slot; that it is written to, Relacy knows of its payload. */
+#define CPU_LINE 4096u
+static void cpu_own_line(void *slot);
+static void cpu_prefetch_write(const void *)
+{
+}
+static void cpu_relax()
+{
+}
+
 #include "cond.h"
 #include "lane.h"
 #include "merge.h"
+#include "pace.h"
 #include "ready.h"
 
 /* Time stands still. */
@@ -204,14 +215,12 @@ static void read_payload(void *to, const void *from, size_t)
 }
 
 #define after_fork sender_after_fork
-#define memcpy     write_payload
+#define copy_in    write_payload
 #include "sender.c"
-#undef memcpy
 #undef after_fork
 #define after_fork receiver_after_fork
-#define memcpy     read_payload
+#define copy_out   read_payload
 #include "receiver.c"
-#undef memcpy
 #undef after_fork
 
 /* ----------------------------------------------------------------------------------------- a channel */
@@ -222,6 +231,13 @@ struct slot {
     struct shm_slot head;
     struct payload payload;
 };
+
+static void cpu_own_line(void *at)
+{
+    struct slot *slot = static_cast<struct slot *>(at);
+    slot->payload.a($) = slot->payload.a($);
+    slot->payload.b($) = slot->payload.b($);
+}
 
 struct stage {
     struct shm_control control;
@@ -636,7 +652,7 @@ template <typename scenario, int threads, bool lane_0_idle> struct queue_base : 
             if (!l)
                 continue;
             struct message m;
-            copy_out(this->s.rx, l, &m);
+            take_message(this->s.rx, l, &m);
             RL_ASSERT(m.b == 1 && m.a == received && l->ticket == received);
             advance(this->s.rx, l);
             received++;

@@ -118,6 +118,8 @@ mkdir -p "$out/gen"
 cp -r "$relacy" "$out/relacy"
 edit "$out/relacy/defs.hpp" 's/atomic_history_size = 3;/atomic_history_size = 8;/'
 edit "$out/relacy/thread.hpp" 's/= c\.is_random_sched() ? atomic_history_size *- 1 *: *1;/= atomic_history_size - 1;/'
+cp "$root/src/pace.h" "$out/gen/"
+: >"$out/gen/cpu.h" # order.cc has its own
 for file in layout.h lane.h ready.h merge.h cond.h merge.c cond.c sender.c receiver.c; do
     generate "$file"
 done
