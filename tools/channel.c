@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,27 +19,60 @@
 
 /*
  * Who may write a region may also truncate it, and then reading it is SIGBUS. Whoever looks at it must not
- * die of that: the read is given up (with its descriptor and mapping, which is all that is lost).
+ * die of that: it reads zeros there instead, and what it has read is thrown away.
  */
-static sigjmp_buf truncated;
+static volatile sig_atomic_t truncated;
 static struct sigaction sigbus_before;
+static uintptr_t page_bytes;
 
 /* Only while a region is read. BUS_ADRERR, of an address behind the file's end, nobody but the kernel can
-   say; a SIGBUS that somebody sent, or of another cause, does what it would have done without us. */
+   say; a SIGBUS that somebody sent, or of another cause, does what it would have done without us. The page
+   goes with the mapping that it lies in. */
 static void on_sigbus(int signo, siginfo_t *info, void *context)
 {
     (void)context;
-    if (info->si_code == BUS_ADRERR)
-        siglongjmp(truncated, 1);
+    void *page = (void *)((uintptr_t)info->si_addr & ~(page_bytes - 1));
+    if (info->si_code == BUS_ADRERR &&
+        mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
+        truncated = 1;
+        return;
+    }
     sigaction(signo, &sigbus_before, NULL);
     raise(signo); /* blocked until this returns */
+}
+
+static struct found found_again(const struct channel *channel)
+{
+    return (struct found){.name = channel->name,
+                          .holder_pid = channel->holder_pid,
+                          .holder_fd = channel->holder_fd,
+                          .region = channel->region,
+                          .linked = channel->linked};
+}
+
+static struct region_id region_at(const char *name)
+{
+    struct stat st;
+    char path[sizeof FIND_DIR + SHMCHAN_NAME_MAX + 2];
+    snprintf(path, sizeof path, FIND_DIR "%s", name);
+    return lstat(path, &st) < 0 ? (struct region_id){0, 0} : (struct region_id){st.st_dev, st.st_ino};
+}
+
+static ssize_t inspect_named(struct channel *channel, struct shmchan_sender_state *places, size_t count)
+{
+    channel->region = region_at(channel->name);
+    ssize_t n = shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
+    if (region_compare(channel->region, region_at(channel->name)) != 0)
+        channel->region = (struct region_id){0, 0};
+    return n;
 }
 
 static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *places, size_t count)
 {
     if (!channel_anonymous(channel))
-        return shmchan_inspect_senders(channel->name, &channel->snapshot, places, count);
-    int fd = find_open(channel->name, channel->holder_pid, channel->holder_fd);
+        return inspect_named(channel, places, count);
+    const struct found found = found_again(channel);
+    int fd = nameless_open(&found);
     if (fd < 0)
         return fd;
     ssize_t n = shmchan_inspect_fd(fd, &channel->snapshot, places, count);
@@ -50,28 +83,31 @@ static ssize_t inspect(struct channel *channel, struct shmchan_sender_state *pla
 static ssize_t inspect_guarded(struct channel *channel, struct shmchan_sender_state *places, size_t count)
 {
     struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
-    ssize_t n = -EBADMSG;
-    if (sigsetjmp(truncated, 1) == 0) {
-        sigaction(SIGBUS, &action, &sigbus_before);
-        n = inspect(channel, places, count);
-    }
+    page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+    truncated = 0;
+    sigaction(SIGBUS, &action, &sigbus_before);
+    ssize_t n = inspect(channel, places, count);
     sigaction(SIGBUS, &sigbus_before, NULL);
-    return n;
+    return truncated ? -EBADMSG : n;
+}
+
+static bool ever_used(const struct shmchan_sender_state *place)
+{
+    return place->process.state != SHMCHAN_PLACE_FREE || place->sent != 0 || place->process.pid != 0;
 }
 
 static void take_sender(struct channel *channel, const struct shmchan_sender_state *place)
 {
     channel->used += channel_lane_used(place);
-    bool free_place = place->process.state == SHMCHAN_PLACE_FREE;
-    if (!free_place || place->sent != place->received)
+    if (place->process.state != SHMCHAN_PLACE_FREE || place->sent != place->received)
         channel->room += channel->snapshot.capacity;
-    if (free_place && place->sent == 0 && place->process.pid == 0)
+    if (!ever_used(place))
         return;
     struct channel_sender *sender = &channel->senders[channel->sender_count++];
     sender->state = *place;
-    sender->view = (struct proc_view){PROC_UNKNOWN, 0};
+    sender->view = (struct proc_view){.sight = PROC_UNKNOWN};
     if (channel_held(&place->process))
-        sender->view = proc_look(place->process.pid, place->process.start_time);
+        sender->view = proc_look(&place->process, channel->region, channel->snapshot.taken_ns);
 }
 
 /* Reads everything once. */
@@ -84,12 +120,15 @@ static int take(struct channel *channel)
         return (int)n;
 
     const struct shmchan_process *receiver = &channel->snapshot.receiver;
-    channel->receiver_view = (struct proc_view){PROC_UNKNOWN, 0};
+    channel->receiver_view = (struct proc_view){.sight = PROC_UNKNOWN};
     if (channel_held(receiver))
-        channel->receiver_view = proc_look(receiver->pid, receiver->start_time);
+        channel->receiver_view = proc_look(receiver, channel->region, channel->snapshot.taken_ns);
 
     free(channel->senders);
-    channel->senders = text_must(calloc((size_t)n + 1, sizeof *channel->senders));
+    size_t used = 0;
+    for (ssize_t i = 0; i < n; i++)
+        used += ever_used(&places[i]);
+    channel->senders = text_must(calloc(used + 1, sizeof *channel->senders));
     channel->sender_count = 0;
     channel->room = 0;
     channel->used = 0;
@@ -103,8 +142,10 @@ static int take(struct channel *channel)
 static int open_region(const struct channel *channel)
 {
     char path[sizeof FIND_DIR + SHMCHAN_NAME_MAX + 2];
-    if (channel_anonymous(channel))
-        return find_open(channel->name, channel->holder_pid, channel->holder_fd);
+    if (channel_anonymous(channel)) {
+        const struct found found = found_again(channel);
+        return nameless_open(&found);
+    }
     snprintf(path, sizeof path, FIND_DIR "%s", channel->name);
     return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 }
@@ -187,17 +228,27 @@ static void read_here(struct channel *channel)
     take_owner(channel);
 }
 
+static void take_found(const struct found *found, struct channel *channel)
+{
+    channel->holder_pid = found->holder_pid;
+    channel->holder_fd = found->holder_fd;
+    channel->region = found->region;
+    channel->linked = found->linked;
+}
+
 void channel_read(const char *name, struct channel *ret_channel)
 {
     memset(ret_channel, 0, sizeof *ret_channel);
-    bool anonymous = find_is_anonymous(name);
-    if (asprintf(&ret_channel->name, "%s%s", anonymous || name[0] == '/' ? "" : "/", name) < 0)
+    bool nameless = nameless_is(name);
+    if (asprintf(&ret_channel->name, "%s%s", nameless || name[0] == '/' ? "" : "/", name) < 0)
         text_must(NULL);
-    if (anonymous) {
+    if (nameless) {
+        struct found found;
         ret_channel->file_mode = FILE_UNKNOWN;
-        ret_channel->error = find_holder(name, &ret_channel->holder_pid, &ret_channel->holder_fd);
+        ret_channel->error = nameless_find(name, &found);
         if (ret_channel->error < 0)
             return;
+        take_found(&found, ret_channel);
     }
     read_here(ret_channel);
 }
@@ -206,16 +257,19 @@ void channel_read_found(const struct found *found, struct channel *ret_channel)
 {
     memset(ret_channel, 0, sizeof *ret_channel);
     ret_channel->name = text_must(strdup(found->name));
-    ret_channel->holder_pid = found->holder_pid;
-    ret_channel->holder_fd = found->holder_fd;
+    take_found(found, ret_channel);
     read_here(ret_channel);
 }
 
 void channel_read_again(const struct channel *old, struct channel *ret_channel)
 {
-    const struct found same = {.name = old->name, .holder_pid = old->holder_pid, .holder_fd = old->holder_fd};
+    const struct found same = found_again(old);
+    if (channel_anonymous(old) && old->holder_pid == 0) {
+        channel_read(old->name, ret_channel);
+        return;
+    }
     channel_read_found(&same, ret_channel);
-    if (!find_is_anonymous(old->name) || !channel_gone(ret_channel))
+    if (!channel_anonymous(old) || !channel_gone(ret_channel))
         return;
     /* That process has closed it; another may have it. */
     channel_free(ret_channel);

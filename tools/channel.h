@@ -8,13 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nameless.h"
 #include "proc.h"
 #include "shmchan.h"
 #include "text.h"
 
 #define FILE_UNKNOWN UINT32_MAX
-
-struct found;
 
 struct channel_sender {
     struct shmchan_sender_state state;
@@ -22,12 +21,14 @@ struct channel_sender {
 };
 
 struct channel {
-    char *name; /* "/name", or "memfd:INODE" of one without a name; not made printable */
+    char *name; /* as in struct found; not made printable */
     int error;  /* 0, or why it could not be inspected (negative errno) */
 
-    /* One without a name: a process that has it open, and as which descriptor. Else 0. */
+    /* One without a name here: a process that has it open, and as which descriptor. Else 0. */
     int32_t holder_pid;
     int holder_fd;
+    bool linked;             /* it has a name elsewhere                              */
+    struct region_id region; /* all zero: not known, or its name changed hands while it was read */
 
     /* If it may not be read: whose it is. */
     uint32_t file_uid;
@@ -43,8 +44,8 @@ struct channel {
     uint64_t room; /* messages that the lanes in use can hold */
 };
 
-/* Inspects `name`: a channel's name (the slash may be left out), or "memfd:INODE". The caller owns what is in
- *ret_channel, whether or not its error is 0, and gives it to channel_free(). */
+/* Inspects `name`: a channel's name (the slash may be left out), or one of nameless.h. The caller owns what
+ *is in ret_channel, whether or not its error is 0, and gives it to channel_free(). */
 void channel_read(const char *name, struct channel *ret_channel);
 
 /* One that was found (find.h). */
@@ -62,9 +63,10 @@ ssize_t channel_read_all(bool unreadable, struct channel **ret_channels);
 /* Are these two looks at one channel, not at one that took the other's name? Both without error. */
 bool channel_same(const struct channel *a, const struct channel *b);
 
+/* Has it no name here? */
 static inline bool channel_anonymous(const struct channel *channel)
 {
-    return channel->holder_pid != 0;
+    return channel->name[0] != '/';
 }
 
 /* Is it there no more: has its name been removed, or the process ended that had it open? */

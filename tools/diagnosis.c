@@ -35,6 +35,8 @@ static void put_process(FILE *out, const struct shmchan_process *process, struct
     fprintf(out, "(pid %" PRId32, process->pid);
     if (process->command[0] != '\0')
         fprintf(out, ", `%s`", text_printable(process->command, sizeof process->command).s);
+    if (view.uncertain)
+        fputs(", by number, start and command; this user may not see whether it has the channel open", out);
     fputs(view.sight == PROC_ELSEWHERE ? ", not visible from here)" : ")", out);
 }
 
@@ -149,6 +151,18 @@ static void put_nothing_taken(const struct evidence *e)
 
 /* ---------------------------------------------------------------- states */
 
+/* "state S", and whose it is. */
+static struct text state_text(struct proc_view view)
+{
+    struct text t;
+    if (view.threads > 1)
+        snprintf(t.s, sizeof t.s, "state %c of the liveliest of its %" PRIu32 " threads", view.letter,
+                 view.threads);
+    else
+        snprintf(t.s, sizeof t.s, "state %c", view.letter);
+    return t;
+}
+
 static void put_letter(const struct evidence *e)
 {
     const struct proc_view view = e->now->receiver_view;
@@ -164,10 +178,11 @@ static void put_letter(const struct evidence *e)
     }
     switch (view.letter) {
     case 'R':
-        fputs("it is running, or waiting for a CPU (state R), but not receiving", e->out);
+        fprintf(e->out, "it is running, or waiting for a CPU (%s), but not receiving", state_text(view).s);
         break;
     case 'D':
-        fputs("it is in the kernel, in a wait that no signal ends (state D): a disk, a file system", e->out);
+        fprintf(e->out, "it is in the kernel, in a wait that no signal ends (%s): a disk, a file system",
+                state_text(view).s);
         break;
     case 'Z':
         fputs("its main thread has ended (state Z)", e->out);
@@ -176,8 +191,7 @@ static void put_letter(const struct evidence *e)
         fputs("/proc does not say what it is doing", e->out);
         break;
     default:
-        fprintf(e->out, "it waits for something other than messages (state %s)",
-                text_printable(&view.letter, 1).s);
+        fprintf(e->out, "it waits for something other than messages (%s)", state_text(view).s);
     }
 }
 
@@ -332,7 +346,7 @@ static void put_orphaned(const struct evidence *e)
     }
     fputs(e->now->used > 0 ? "A receiver that opens it takes them" : "Programs that open it go on with it",
           e->out);
-    fprintf(e->out, "; to give it up: `shmchan-stat --remove-orphans %s`.", channel_name_text(e->now).s);
+    fprintf(e->out, "; to give it up: `shmchan-stat --remove-orphans %s`.", text_shell(e->now->name).s);
 }
 
 static void put_no_senders(const struct evidence *e)
@@ -489,18 +503,46 @@ static void put_mutex(const struct evidence *e)
     int32_t pid = e->now->snapshot.mutex_owner_pid;
     if (pid == 0 || e->before == NULL || e->before->snapshot.mutex_owner_pid != pid)
         return;
+    if (pid < 0) {
+        fprintf(e->out,
+                " Its mutex reads as held by pid %" PRId32 ", which is none: something has written over it.",
+                pid);
+        return;
+    }
     fprintf(e->out, " Pid %" PRId32 " has begun to join or take over and has not finished", pid);
-    struct proc_view view = proc_look_by_pid(pid);
+    struct proc_view view = proc_look_by_pid(pid, e->now->region, e->now->snapshot.taken_ns);
     if (view.sight == PROC_ELSEWHERE)
-        fputs("; no such process is visible here: if it has died, the next that joins puts that right.",
-              e->out);
+        fputs(
+            "; no such process is visible here that has the channel open: it is in another PID namespace, or "
+            "has died; then the next that joins puts that right.",
+            e->out);
     else if (view.sight == PROC_STOPPED)
         fprintf(e->out,
                 "; it is stopped (state T), and nobody else can join. Let it go on with `kill -CONT %" PRId32
                 "`, or end it.",
                 pid);
+    else if (view.sight == PROC_UNKNOWN)
+        fputs("; meanwhile nobody else can join. This user may not see whether it is the process of this "
+              "number "
+              "here.",
+              e->out);
     else
         fputs("; meanwhile nobody else can join.", e->out);
+}
+
+/* Where nobody who is not there yet can find it. */
+static void put_nameless(const struct evidence *e)
+{
+    if (!channel_anonymous(e->now) || strncmp(e->now->name, "memfd:", strlen("memfd:")) == 0)
+        return;
+    if (e->now->linked)
+        fprintf(e->out,
+                " It is in another /dev/shm than ours: pid %" PRId32
+                " and those that have that one find it there.",
+                e->now->holder_pid);
+    else
+        fputs(" Its name has been removed: nobody else can join it any more, only those that have it go on.",
+              e->out);
 }
 
 static void put_error(const struct evidence *e)
@@ -528,6 +570,7 @@ static void put_all(const struct evidence *e)
     put_senders(e, is_dead_loss, put_dead_sender, "died likewise");
     put_senders(e, is_stopped, put_stopped_sender, "are stopped or traced");
     put_mutex(e);
+    put_nameless(e);
 }
 
 char *diagnosis(const struct channel *now, const struct channel *before)

@@ -6,16 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+
+#include "nameless.h"
 
 /* Where the library keeps named channels. */
 #define FIND_DIR "/dev/shm"
-
-struct found {
-    char *name;         /* "/name", or "memfd:INODE"                                           */
-    int32_t holder_pid; /* without a name: a process that has it open, as descriptor holder_fd */
-    int holder_fd;
-};
 
 struct found_list {
     struct found *found;
@@ -27,14 +22,5 @@ struct found_list {
    negative errno (then there is nothing to free). */
 int find_all(bool unreadable, struct found_list *ret_list);
 void find_free(struct found_list *list);
-
-/* "memfd:" and a number. */
-bool find_is_anonymous(const char *name);
-
-/* Who has the channel "memfd:INODE" open. 0, -ENOENT: nobody whose descriptors this user may look at. */
-int find_holder(const char *name, int32_t *ret_pid, int *ret_fd);
-
-/* Opens it for reading, if that process has it still; a descriptor, or a negative errno. */
-int find_open(const char *name, int32_t pid, int fd);
 
 #endif

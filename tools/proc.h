@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "holders.h"
+#include "shmchan.h"
+
 enum proc_sight {
     PROC_UNKNOWN = 0, /* not asked, or /proc gave no answer: nothing can be said */
     PROC_HERE,        /* it is there, running or sleeping                       */
@@ -16,7 +19,10 @@ enum proc_sight {
 
 struct proc_view {
     enum proc_sight sight;
-    char letter; /* the state letter of /proc/PID/stat; 0 = not read */
+    char letter;      /* the state letter of its liveliest thread: R of any that runs, T if all are stopped;
+                         0 = not read */
+    bool uncertain;   /* its number, start and command are right; whether it has the region may not be seen */
+    uint32_t threads; /* 0 = not known */
 };
 
 /* It does nothing of its own accord. */
@@ -25,12 +31,18 @@ static inline bool proc_halted(struct proc_view view)
     return view.sight == PROC_STOPPED || view.sight == PROC_TRACED;
 }
 
-/* Looks pid up. A process that started at another time (clock ticks after boot; 0 = unknown) is another
-   one that got, or in its own PID namespace has, the same number. */
-struct proc_view proc_look(int32_t pid, uint64_t start_time);
+/*
+ * Looks up the process that holds, or at seen_ns (CLOCK_MONOTONIC) held, a place in this region. A process
+ * with its number is another one if it started at another time, or has not this region open: each PID
+ * namespace has numbers of its own.
+ */
+struct proc_view proc_look(const struct shmchan_process *process, struct region_id region, uint64_t seen_ns);
 
-/* The same for a pid of which no more is known, as if it were of this PID namespace. */
-struct proc_view proc_look_by_pid(int32_t pid);
+/* The same for one of which no more than its number is known. */
+struct proc_view proc_look_by_pid(int32_t pid, struct region_id region, uint64_t seen_ns);
+
+/* Is there a /proc, of this PID namespace? */
+bool proc_is_there(void);
 
 /* Who traces it; 0 = nobody, or not known. */
 int32_t proc_tracer(int32_t pid);

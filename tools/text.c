@@ -40,6 +40,11 @@ static bool invisible(wchar_t c)
            (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
 }
 
+static bool printable(wchar_t c)
+{
+    return iswprint((wint_t)c) && wcwidth(c) > 0 && !invisible(c);
+}
+
 struct text text_printable(const char *bytes, size_t max)
 {
     struct text t;
@@ -49,8 +54,7 @@ struct text text_printable(const char *bytes, size_t max)
     while (left > 0) {
         wchar_t c;
         size_t n = mbrtowc(&c, bytes, left, &state);
-        bool plain =
-            n <= left && n > 0 && c != L'\\' && iswprint((wint_t)c) && wcwidth(c) > 0 && !invisible(c);
+        bool plain = n <= left && n > 0 && c != L'\\' && printable(c);
         if (n > left || n == 0) {
             n = 1;
             memset(&state, 0, sizeof state);
@@ -71,6 +75,50 @@ struct text text_printable(const char *bytes, size_t max)
         left -= n;
     }
     t.s[used] = '\0';
+    return t;
+}
+
+static bool all_printable(const char *bytes)
+{
+    mbstate_t state = {0};
+    for (size_t left = strlen(bytes); left > 0;) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, bytes, left, &state);
+        if (n > left || n == 0 || !printable(c))
+            return false;
+        bytes += n;
+        left -= n;
+    }
+    return true;
+}
+
+/* No shell makes anything of these, wherever they stand in a word that does not begin with a minus. */
+static bool needs_no_quotes(const char *bytes)
+{
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+,-";
+    return bytes[0] != '\0' && bytes[0] != '-' && bytes[strspn(bytes, harmless)] == '\0';
+}
+
+struct text text_shell(const char *name)
+{
+    size_t length = strlen(name);
+    if (length > SHMCHAN_NAME_MAX + 1)
+        return format("'...'");
+    if (needs_no_quotes(name))
+        return format("%s", name);
+    struct text t;
+    bool plain = all_printable(name);
+    char *end = t.s + sprintf(t.s, plain ? "'" : "$'");
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (plain && c == '\'')
+            end += sprintf(end, "'\\''");
+        else if (!plain && (c < ' ' || c >= 0x7f || c == '\'' || c == '\\'))
+            end += sprintf(end, "\\%03o", c);
+        else
+            *end++ = (char)c;
+    }
+    strcpy(end, "'");
     return t;
 }
 

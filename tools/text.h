@@ -8,9 +8,9 @@
 
 #include "shmchan.h"
 
-/* Room for the longest name with each byte escaped; longer input is cut. */
+/* Room for the longest name with each byte escaped and quotes around it; longer input is cut. */
 struct text {
-    char s[4 * (SHMCHAN_NAME_MAX + 1) + sizeof "..."];
+    char s[4 * (SHMCHAN_NAME_MAX + 1) + sizeof "$'...'"];
 };
 
 /* Returned by value, so that calls can be arguments: printf("%s", text_printable(name, n).s). */
@@ -19,6 +19,11 @@ struct text {
    included, becomes \xHH. Names, types and commands come from whoever may write the region; printed as they
    are they could drive the terminal. */
 struct text text_printable(const char *bytes, size_t max);
+
+/* A name as one word of a POSIX shell, or, if it has bytes that cannot be printed, as $'...', which bash, zsh
+   and ksh understand: to be pasted into a command. One that is too long becomes '...', never a part of
+   itself. */
+struct text text_shell(const char *name);
 
 /* "35ms", "0.3s", "12s", "4m05s", "2h05m", "3d04h". */
 struct text text_duration(uint64_t ns);
