@@ -171,8 +171,10 @@ int segment_link(const struct segment *segment, const struct segment_path *path)
 
 /* ---------------------------------------------------------------------------------------------- opening */
 
+/* The magic alone makes it a channel. What a file lacks that was cut off within its header reads as zero. */
 static int read_header(int fd, struct shm_header *ret_header, struct stat *ret_stat)
 {
+    memset(ret_header, 0, sizeof *ret_header);
     if (fstat(fd, ret_stat) < 0)
         return -errno;
     if (!S_ISREG(ret_stat->st_mode))
@@ -183,10 +185,7 @@ static int read_header(int fd, struct shm_header *ret_header, struct stat *ret_s
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
-    /* The first three fields tell, whatever the version. */
-    if ((size_t)n < sizeof *ret_header || ret_header->magic != SHM_MAGIC)
-        return -EBADMSG;
-    return 0;
+    return ret_header->magic == SHM_MAGIC ? 0 : -EBADMSG;
 }
 
 /* Not following links, and not waiting for whoever opens the other end of a FIFO. */
@@ -217,6 +216,9 @@ static int open_content(bool writable, struct segment *segment)
     struct shm_header header;
     struct stat st;
     int r = read_header(segment->fd, &header, &st);
+    /* Cut off it is of no version. */
+    if (r == 0 && (uint64_t)st.st_size < sizeof header)
+        r = -EBADMSG;
     if (r == 0)
         r = geometry_check(&header, (uint64_t)st.st_size, &segment->geometry);
     if (r < 0)

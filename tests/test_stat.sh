@@ -550,7 +550,7 @@ mkfifo "$work/fifo"
     exec 4<>"$work/fifo" 5>"$work/fifo" 4<&-
     "$stat" "$channel" >&5 2>"$work/err"
     is "a broken pipe is status 1" $? 1
-    has "... and says so" "$work/err" 'cannot write the output: Broken pipe'
+    is "... and says nothing" "$(cat "$work/err")" ""
     exec 5>&-
 }
 

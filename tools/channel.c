@@ -150,18 +150,28 @@ static int open_region(const struct channel *channel)
     return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 }
 
-/* No sender shows; is a byte of the region's file locked all the same? A process that forks holds one that is
-   no place's, for its child. Byte 0 is the receiver's. Asking locks nothing. */
-static bool held_otherwise(const struct channel *channel)
+/* Is a byte of the region's file locked, from this one on? Asking locks nothing. */
+static bool locked_from(const struct channel *channel, off_t byte)
 {
-    bool receiver = channel_held(&channel->snapshot.receiver);
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = receiver};
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte};
     int fd = open_region(channel);
     if (fd < 0)
         return false;
     bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     close(fd);
     return held;
+}
+
+bool channel_locked(const struct channel *channel)
+{
+    return locked_from(channel, 0);
+}
+
+/* No sender shows: a process that forks holds a byte that is no place's, for its child. Byte 0 is the
+   receiver's. */
+static bool held_otherwise(const struct channel *channel)
+{
+    return locked_from(channel, channel_held(&channel->snapshot.receiver));
 }
 
 static uint64_t mix(uint64_t sum, const struct shmchan_process *process)

@@ -87,6 +87,9 @@ static inline uint64_t channel_lane_used(const struct shmchan_sender_state *send
     return text_less(sender->sent, sender->received);
 }
 
+/* Does some process hold a place in it, so far as that can be told of one that cannot be inspected? */
+bool channel_locked(const struct channel *channel);
+
 /* Its name, made printable. */
 static inline struct text channel_name_text(const struct channel *channel)
 {

@@ -126,18 +126,24 @@ static int set_limits(struct given *given, enum check_level level, const char *l
     return r;
 }
 
+static bool is_number(const char *text)
+{
+    char *end;
+    strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
 /* -w 2, -w2, --watch=2. A channel that is called as a number is given with its slash. */
 static int set_watch(struct given *given, char *const *argv)
 {
     set_mode(given, MODE_WATCH, 'w');
     given->options->interval_ms = 1000;
-    if (optarg != NULL)
-        return watch_interval(optarg, &given->options->interval_ms)
-                   ? 0
-                   : complain(given, "not a number of seconds from 0.01 to 86400", optarg);
-    if (argv[optind] != NULL && watch_interval(argv[optind], &given->options->interval_ms))
-        optind++;
-    return 0;
+    const char *seconds = optarg;
+    if (seconds == NULL && argv[optind] != NULL && is_number(argv[optind]))
+        seconds = argv[optind++];
+    return seconds == NULL || watch_interval(seconds, &given->options->interval_ms)
+               ? 0
+               : complain(given, "not a number of seconds from 0.01 to 86400", seconds);
 }
 
 static int set_one(struct given *given, int c, char *const *argv)

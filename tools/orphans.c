@@ -130,7 +130,7 @@ static void consider(struct removal *removal, const struct channel *channel, boo
     int error = channel->error;
     /* Whom a damaged region or one of another version belongs to can still be asked. */
     bool uninspectable = error == -EBADMSG || error == -EPROTONOSUPPORT;
-    if (error == 0 && held(channel)) {
+    if (error == 0 ? held(channel) : uninspectable && channel_locked(channel)) {
         if (named)
             complain(removal, channel, "held by a living process, left alone");
         return;
@@ -144,7 +144,7 @@ static void consider(struct removal *removal, const struct channel *channel, boo
     char *description = describe(channel);
     if (removal->options->dry_run)
         printf("%s: would be removed%s; %s\n", channel_name_text(channel).s,
-               uninspectable ? " if it is a channel that no process holds" : "", description);
+               uninspectable ? " if it is a channel" : "", description);
     else if (wanted(removal, channel, description))
         take_away(removal, channel);
     free(description);
@@ -157,7 +157,9 @@ static void consider_named(struct removal *removal)
         struct channel channel;
         channel_read(options->names[i], &channel);
         if (channel_anonymous(&channel))
-            complain(removal, &channel, "has no name to be removed; it goes with its last process");
+            complain(removal, &channel,
+                     channel.linked ? "is in another /dev/shm; remove it where that is"
+                                    : "has no name to be removed; it goes with its last process");
         else
             consider(removal, &channel, true);
         channel_free(&channel);

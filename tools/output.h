@@ -5,7 +5,11 @@
 
 #include <stdbool.h>
 
-/* Flushes stdout. False: it, or something before, could not be written; that has been told on stderr. */
+/* Before anything is written to stdout. */
+void output_start(void);
+
+/* Flushes stdout. False: it, or something before, could not be written; that has been told on stderr, unless
+   who read it has gone. */
 bool output_written(void);
 
 /* Says why, and exits with 1. Leaves the screen of curses first, which would take the words with it. */

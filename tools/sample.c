@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks twice. Who seems to stand still gets a third, later look instead of the second. */
+/* Looks twice, at each channel at least SAMPLE_INTERVAL_MS apart. Who seems to stand still gets a third,
+ * later look instead of the second. */
 #include "sample.h"
 
 #include <errno.h>
@@ -14,10 +15,13 @@
 /* 0.4 s between the looks: a receiver that is only slow has then had its time. */
 #define SUSPICION_MS 280
 
-static void sleep_ms(unsigned ms)
+/* Until so long after this look at the channel: where many are looked at, that has passed meanwhile. */
+static void wait_since(const struct channel *channel, unsigned ms)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+    uint64_t until_ns = channel->snapshot.taken_ns + ms * UINT64_C(1000000);
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                             .tv_nsec = (long)(until_ns % 1000000000)};
+    while (channel->error == 0 && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         ;
 }
 
@@ -39,19 +43,18 @@ static bool suspicious(const struct sample *sample)
 
 static void look_again(struct sample *samples, size_t count)
 {
-    if (count > 0)
-        sleep_ms(SAMPLE_INTERVAL_MS);
     bool suspicion = false;
     for (size_t i = 0; i < count; i++) {
+        wait_since(&samples[i].before, SAMPLE_INTERVAL_MS);
         channel_read_again(&samples[i].before, &samples[i].now);
         suspicion |= suspicious(&samples[i]);
     }
     if (!suspicion)
         return;
-    sleep_ms(SUSPICION_MS);
     for (size_t i = 0; i < count; i++) {
         if (!suspicious(&samples[i]))
             continue;
+        wait_since(&samples[i].before, SAMPLE_INTERVAL_MS + SUSPICION_MS);
         channel_free(&samples[i].now);
         channel_read_again(&samples[i].before, &samples[i].now);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two looks at channels, a moment apart: one sleep for all of them. */
+/* Two looks at channels, a moment apart: they sleep together. */
 #ifndef SHMCHAN_STAT_SAMPLE_H
 #define SHMCHAN_STAT_SAMPLE_H
 

@@ -144,6 +144,13 @@ static int print_names(void)
 
 static int run(const struct options *options)
 {
+    bool looks = options->mode == MODE_SHOW || options->mode == MODE_WATCH || options->mode == MODE_CHECK ||
+                 options->mode == MODE_OPENMETRICS;
+    if (looks && !proc_is_there())
+        fputs(
+            "shmchan-stat: there is no /proc here: channels without a name are not found, and nobody can say "
+            "what their processes do\n",
+            stderr);
     switch (options->mode) {
     case MODE_HELP:
         fputs(arguments_help, stdout);
@@ -172,8 +179,9 @@ int main(int argc, char **argv)
     struct options options;
     /* Which characters can be printed depends on the locale. Without one it is ASCII. */
     setlocale(LC_CTYPE, "");
-    /* A reader that went away is a write error, to be told like any other. */
+    /* A reader that went away is a write error. */
     signal(SIGPIPE, SIG_IGN);
+    output_start();
     int r = arguments_read(argc, argv, &options);
     return r != 0 ? r : run(&options);
 }

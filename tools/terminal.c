@@ -29,6 +29,8 @@ static const int endings[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGILL,  SIGTRAP, SIGAB
                               SIGFPE,  SIGUSR1, SIGSEGV, SIGUSR2, SIGALRM, SIGTERM,   SIGSTKFLT,
                               SIGXCPU, SIGXFSZ, SIGSYS,  SIGPROF, SIGIO,   SIGVTALRM, SIGPWR};
 static struct sigaction ending_before[COUNT(endings)];
+/* And those that have no meaning of their own, SIGRTMIN to SIGRTMAX, which the libc says only now. */
+static struct sigaction realtime_before[_NSIG];
 
 static const int interruptions[] = {SIGTSTP, SIGCONT, SIGWINCH};
 static struct sigaction interruption_before[COUNT(interruptions)];
@@ -69,6 +71,8 @@ static void on_ending(int signo)
         if (endings[i] == signo)
             sigaction(signo, &ending_before[i], NULL);
     }
+    if (signo >= SIGRTMIN)
+        sigaction(signo, &realtime_before[signo], NULL);
     raise(signo); /* blocked until this returns */
     errno = errno_before;
 }
@@ -117,12 +121,16 @@ static void handle_signals(void)
     }
     for (size_t i = 0; i < COUNT(endings); i++)
         handle(endings[i], on_ending, &ending_before[i]);
+    for (int signo = SIGRTMIN; signo <= SIGRTMAX && signo < (int)COUNT(realtime_before); signo++)
+        handle(signo, on_ending, &realtime_before[signo]);
 }
 
 static void unhandle_signals(void)
 {
     for (size_t i = 0; i < COUNT(endings); i++)
         sigaction(endings[i], &ending_before[i], NULL);
+    for (int signo = SIGRTMIN; signo <= SIGRTMAX && signo < (int)COUNT(realtime_before); signo++)
+        sigaction(signo, &realtime_before[signo], NULL);
     for (size_t i = 0; i < COUNT(interruptions); i++)
         sigaction(interruptions[i], &interruption_before[i], NULL);
     sigprocmask(SIG_SETMASK, &mask_before, NULL);

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
 # bash completion for shmchan-stat(1). Needs nothing but bash.
 
-# The living channels' names that begin with what was typed, with or without their slash.
+# The living channels' names that begin with what was typed, with or without their slash. Within quotes they need
+# none of their own, and one that has such a quote in it cannot be had.
 _shmchan_stat_names()
 {
-    local cur=$1 name
+    local cur=$1 quote=$2 name
+    [[ $quote ]] || cur=${cur//\\/}
     while IFS= read -r name; do
         [[ $cur == /* ]] || name=${name#/}
-        [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
+        [[ $name == "$cur"* ]] || continue
+        if [[ ! $quote ]]; then
+            COMPREPLY+=("$(printf '%q' "$name")")
+        elif [[ $name != *"$quote"* && ($quote == "'" || $name != *[\"\$\`\\]*) ]]; then
+            COMPREPLY+=("$name")
+        fi
     done < <("${COMP_WORDS[0]}" --names 2>/dev/null)
 }
 
@@ -22,20 +29,14 @@ _shmchan_stat_limits()
     compopt -o nospace 2>/dev/null
 }
 
-_shmchan_stat()
+# What is offered for the word $1, which stands within the quote $3, after the word $2.
+_shmchan_stat_offer()
 {
-    local cur=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} word
+    local cur=$1 before=$2 quote=$3 word
     local states='damaged stalled no-receiver full orphaned no-senders foreign-version unreadable flowing idle'
     local options='-a --all -w --watch --json --openmetrics --check --warning --critical --ok
         --remove-orphans --yes --dry-run --help --version'
-    COMPREPLY=()
-    # bash makes words of their own of what lies around an equals sign.
-    if [[ $cur == '=' ]]; then
-        cur=
-    elif [[ $option == '=' ]]; then
-        option=${COMP_WORDS[COMP_CWORD - 2]}
-    fi
-    case $option in
+    case $before in
     --warning | --critical)
         _shmchan_stat_limits "$cur" "used= lane= blocked= dead= $states"
         return
@@ -51,7 +52,35 @@ _shmchan_stat()
         done
         return
     fi
-    _shmchan_stat_names "$cur"
+    _shmchan_stat_names "$cur" "$quote"
+}
+
+_shmchan_stat()
+{
+    local at=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]} part quote='' before typed i
+    COMPREPLY=()
+    # bash makes words of their own of equals signs and colons, and replaces only what stands behind the last.
+    part=$cur
+    [[ $cur =~ ^[:=]+$ ]] && part=''
+    while ((at > 1)) && [[ ${COMP_WORDS[at]} =~ ^[:=]+$ || ${COMP_WORDS[at - 1]} =~ ^[:=]+$ ]]; do
+        at=$((at - 1))
+        cur=${COMP_WORDS[at]}$cur
+    done
+    before=${COMP_WORDS[at - 1]}
+    typed=${cur%"$part"}
+    if [[ $part == [\'\"]* ]]; then
+        quote=${part:0:1}
+        cur=$typed${part:1}
+    fi
+    if [[ $cur == --*=* ]]; then
+        before=${cur%%=*}
+        cur=${cur#*=}
+        typed=${typed#*=}
+    fi
+    _shmchan_stat_offer "$cur" "$before" "$quote"
+    for i in "${!COMPREPLY[@]}"; do
+        COMPREPLY[i]=${COMPREPLY[i]#"$typed"}
+    done
 }
 
 complete -F _shmchan_stat shmchan-stat
