@@ -808,7 +808,7 @@ ready victim
 printf 'scribble' | dd of="/dev/shm$prefix-victim" bs=1 seek=32 conv=notrunc 2>/dev/null
 "$stat" --remove-orphans --yes "$prefix-victim" >"$work/out" 2>"$work/err"
 check "held and damaged: it is there" there "$prefix-victim"
-has "held and damaged: says why" "$work/out" 'held by a process, left alone'
+has "held and damaged: says why" "$work/err" 'held by a living process, left alone'
 end "$victim" KILL
 echo "no channel" >"/dev/shm$prefix-text"
 "$stat" --remove-orphans --yes "$prefix-text" "$prefix-nowhere" >"$work/out" 2>"$work/err"
