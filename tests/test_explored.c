@@ -100,9 +100,12 @@ static void model_free(void *memory);
 #define segment_map_lane                                  model_map_lane
 #define segment_unmap_lane                                model_unmap_lane
 
-#define backoff_wait real_backoff_wait
+#define backoff_begin real_backoff_begin
+#define backoff_wait  real_backoff_wait
 #include "../src/cond.c"
+#undef backoff_begin
 #undef backoff_wait
+static struct backoff backoff_begin(const struct backoff_habit *habit);
 static bool backoff_wait(struct backoff *backoff, unsigned turns);
 
 #define watch merge_watch
@@ -733,6 +736,12 @@ static int model_clock_gettime(struct timespec *ret_now)
     *ret_now =
         (struct timespec){.tv_sec = model.clock_ns / 1000000000, .tv_nsec = model.clock_ns % 1000000000};
     return 0;
+}
+
+static struct backoff backoff_begin(const struct backoff_habit *habit)
+{
+    (void)habit;
+    return (struct backoff){0};
 }
 
 static bool backoff_wait(struct backoff *backoff, unsigned turns)
