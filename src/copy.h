@@ -26,14 +26,6 @@ static inline void copy_out(void *to, const void *from, size_t bytes)
         *t++ = *f++;
 }
 
-static inline void copy_field(char *to, const char *from)
-{
-    uint64_t field;
-    memcpy(&field, from, sizeof field);
-    __asm__("" : "+r"(field)); /* else the compiler joins them to wide copies */
-    memcpy(to, &field, sizeof field);
-}
-
 /* Into a slot, a message that its maker has most likely just put together, field by field. A load that is
    wider than the stores before it must wait until these have left the core, and all older stores with them:
    so no wider than a field. */
@@ -45,14 +37,12 @@ static inline void copy_in(void *to, const void *from, size_t bytes)
         memcpy(to, from, bytes);
         return;
     }
-    for (; bytes >= 32; bytes -= 32, t += 32, f += 32) {
-        copy_field(t, f);
-        copy_field(t + 8, f + 8);
-        copy_field(t + 16, f + 16);
-        copy_field(t + 24, f + 24);
+    for (; bytes >= 8; bytes -= 8, t += 8, f += 8) {
+        uint64_t field;
+        memcpy(&field, f, 8);
+        __asm__("" : "+r"(field)); /* else the compiler makes wide copies of them */
+        memcpy(t, &field, 8);
     }
-    for (; bytes >= 8; bytes -= 8, t += 8, f += 8)
-        copy_field(t, f);
     for (; bytes > 0; bytes--)
         *t++ = *f++;
 }

@@ -334,7 +334,7 @@ ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count
         take_message(rx, lane, (char *)ret_messages + n * size);
         advance(rx, lane);
         /* An error that shows now (merge.error) is told by the next call. */
-    } while (++n < count && (lane = merge_next(&rx->merge)));
+    } while (++n < count && ((lane = merge_settled(&rx->merge)) || (lane = merge_next(&rx->merge))));
     return (ssize_t)n;
 }
 
