@@ -5,7 +5,11 @@
 
 #include "layout.h"
 
-/* Write pid, start time, command and the time; the counts begin anew. Marks it occupied. */
+/* Before the place's lock is taken: its words are nobody's from now on. `joined_ns` was read before the lock
+   was found free, so that words signed since then, by one who was quicker, stay. */
+void process_unsign(struct shm_owner *owner, uint64_t joined_ns);
+
+/* With the lock: write pid, start time, command and, last, the time; the counts begin anew. */
 void process_sign(struct shm_owner *owner);
 
 #endif
