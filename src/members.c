@@ -291,7 +291,7 @@ static int take_any(const struct channel *c, uint32_t *ret_place)
 /* The place is ours: write what a former owner may have left in any state. Its idle flag may be down with
    nobody watching, if it died between taking it down and ringing: up again, so that our first publish rings.
  */
-static void settle(struct shm_place *p)
+static void settle(struct shm_place *p, const struct process_identity *me)
 {
     event_init(&p->room);
     /* Release, these three: who sees one sees that the former holder has been counted and its words are
@@ -302,12 +302,13 @@ static void settle(struct shm_place *p)
     atomic_store_explicit(&p->first_position, atomic_load_explicit(&p->tail, memory_order_relaxed),
                           memory_order_release);
     atomic_store_explicit(&p->idle, 1, memory_order_seq_cst);
-    process_sign(&p->owner);
+    process_sign(&p->owner, me);
 }
 
 static int take_sender_place(const struct channel *c, struct member *m)
 {
     struct shm_control *control = c->segment.control;
+    const struct process_identity me = process_identify();
     int r = mutex_lock(control);
     if (r < 0)
         return r;
@@ -316,7 +317,7 @@ static int take_sender_place(const struct channel *c, struct member *m)
     if (r < 0)
         return r;
     /* Without the mutex: the place is ours, and this takes its time. */
-    settle(&control->places[m->place]);
+    settle(&control->places[m->place], &me);
     r = segment_back_lane(&c->segment, m->place);
     if (r == 0)
         m->slots = segment_map_lane(&c->segment, m->place, true, &r);
@@ -360,7 +361,7 @@ int members_join_sender(struct channel *c, struct member *m)
     return r;
 }
 
-static int take_receiver_place(struct channel *c)
+static int take_receiver_place(struct channel *c, const struct process_identity *me)
 {
     struct shm_control *control = c->segment.control;
     uint64_t joined_ns = atomic_load_explicit(&control->receiver.joined_ns, memory_order_relaxed);
@@ -372,7 +373,7 @@ static int take_receiver_place(struct channel *c)
     if (r != 0)
         return r == 1 || r == -EAGAIN ? -EBUSY : r;
     event_init(&control->not_empty);
-    process_sign(&control->receiver);
+    process_sign(&control->receiver, me);
     atomic_store_explicit(&control->receiver.occupied, SHM_OCCUPIED, memory_order_relaxed); /* for people */
     atomic_fetch_add_explicit(&control->receivers_joined, 1, memory_order_seq_cst);
     atomic_store_explicit(&control->receiver_closed, 0, memory_order_seq_cst);
@@ -384,10 +385,11 @@ int members_join_receiver(struct channel *c, struct member *m)
     m->is_receiver = true;
     m->error = 0;
     m->slots = NULL;
+    const struct process_identity me = process_identify();
     int r = mutex_lock(c->segment.control);
     if (r < 0)
         return r;
-    r = take_receiver_place(c);
+    r = take_receiver_place(c, &me);
     mutex_unlock(c->segment.control);
     if (r == 0)
         member_add(c, m);

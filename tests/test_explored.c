@@ -95,6 +95,7 @@ static void model_free(void *memory);
 #define liveness_hold                                     model_liveness_hold
 #define liveness_drop                                     model_liveness_drop
 #define liveness_held                                     model_liveness_held
+#define process_identify                                  model_process_identify
 #define process_sign                                      model_process_sign
 #define process_unsign                                    model_process_unsign
 #define segment_back_lane                                 model_back_lane
@@ -822,9 +823,15 @@ void model_mutex_unlock(struct shm_control *control)
 }
 
 /* For people, and no step. */
-void model_process_sign(struct shm_owner *owner)
+struct process_identity model_process_identify(void)
+{
+    return (struct process_identity){.pid = 1};
+}
+
+void model_process_sign(struct shm_owner *owner, const struct process_identity *me)
 {
     (void)owner;
+    (void)me;
 }
 
 void model_process_unsign(struct shm_owner *owner, uint64_t joined_ns)

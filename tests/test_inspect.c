@@ -77,12 +77,12 @@ static void arrive(enum instant instant)
 int __real_liveness_hold(int lock_fd, int64_t byte);
 int __real_liveness_occupied(int fd, int64_t byte);
 int __real_segment_back_lane(const struct segment *segment, uint32_t place);
-void __real_process_sign(struct shm_owner *owner);
+void __real_process_sign(struct shm_owner *owner, const struct process_identity *me);
 
 int __wrap_liveness_hold(int lock_fd, int64_t byte);
 int __wrap_liveness_occupied(int fd, int64_t byte);
 int __wrap_segment_back_lane(const struct segment *segment, uint32_t place);
-void __wrap_process_sign(struct shm_owner *owner);
+void __wrap_process_sign(struct shm_owner *owner, const struct process_identity *me);
 
 int __wrap_liveness_hold(int lock_fd, int64_t byte)
 {
@@ -99,10 +99,10 @@ int __wrap_liveness_occupied(int fd, int64_t byte)
     return __real_liveness_occupied(fd, byte);
 }
 
-void __wrap_process_sign(struct shm_owner *owner)
+void __wrap_process_sign(struct shm_owner *owner, const struct process_identity *me)
 {
     arrive(SIGNING);
-    __real_process_sign(owner);
+    __real_process_sign(owner, me);
     arrive(SIGNED);
 }
 
