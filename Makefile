@@ -102,6 +102,7 @@ $(BUILD)/tests/test_%: tests/test_%.c tests/support.c $(INTERNAL)
 
 # These act at instants between two steps of the library.
 $(BUILD)/tests/test_instants: ALL_LDFLAGS += -Wl,--wrap=liveness_held,--wrap=event_raise,--wrap=event_sleep,--wrap=event_wake
+$(BUILD)/tests/test_inspect: ALL_LDFLAGS += -Wl,--wrap=liveness_hold,--wrap=liveness_occupied,--wrap=process_sign,--wrap=segment_back_lane
 
 include bench/bench.mk
 

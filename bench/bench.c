@@ -38,6 +38,12 @@ struct config {
         senders_, 64, 1024, 32                                                                               \
     }
 
+/* A receiver with some 0.2 us of work for each message. */
+#define SATURATED(senders_)                                                                                  \
+    {                                                                                                        \
+        .senders = senders_, .bytes = 64, .capacity = 1024, .batch = 32, .turns = 8                          \
+    }
+
 /* The same number of bytes in flight for all sizes, at least 16 messages. */
 #define SIZED(bytes_)                                                                                        \
     {                                                                                                        \
@@ -45,7 +51,9 @@ struct config {
     }
 
 static const struct config plan[] = {
-    {.row = "senders", .shape = LONG(1), .duration_ms = 40},
+    /* One sender has a core of its own, as the scheduler will give it when it has run for longer than this.
+     */
+    {.row = "senders", .shape = LONG(1), .cores = CORES_SPLIT, .duration_ms = 40},
     {.row = "senders", .shape = LONG(2), .duration_ms = 40},
     {.row = "senders", .shape = LONG(4), .duration_ms = 40},
     {.row = "senders", .shape = LONG(16), .duration_ms = 80},
@@ -53,13 +61,13 @@ static const struct config plan[] = {
     /* The same room in all: what is one ring to the others is here divided among the senders. */
     {.row = "room", .shape = {16, 64, 64, 32}, .duration_ms = 80, .peers = "shmchan,shmchan-unordered,spsc"},
     {.row = "room", .shape = {64, 64, 16, 16}, .duration_ms = 200, .peers = "shmchan,shmchan-unordered,spsc"},
-    {.row = "sizes", .shape = SIZED(8), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(64), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(256), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(1024), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(4096), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(16384), .duration_ms = 30, .peers = SIZES_PEERS},
-    {.row = "sizes", .shape = SIZED(65536), .duration_ms = 60, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(8), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(64), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(256), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(1024), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(4096), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(16384), .cores = CORES_SPLIT, .duration_ms = 30, .peers = SIZES_PEERS},
+    {.row = "sizes", .shape = SIZED(65536), .cores = CORES_SPLIT, .duration_ms = 60, .peers = SIZES_PEERS},
     {.row = "capacities",
      .shape = {4, 64, 16, 1},
      .duration_ms = 30,
@@ -72,9 +80,21 @@ static const struct config plan[] = {
      .shape = {4, 64, 8192, 1},
      .duration_ms = 30,
      .peers = "textbook,rust-sync,spsc,shmchan"},
-    {.row = "batches", .shape = {1, 64, 1024, 2}, .duration_ms = 30, .peers = "spsc-batch,shmchan-many"},
-    {.row = "batches", .shape = {1, 64, 1024, 8}, .duration_ms = 30, .peers = "spsc-batch,shmchan-many"},
-    {.row = "batches", .shape = {1, 64, 1024, 128}, .duration_ms = 30, .peers = "spsc-batch,shmchan-many"},
+    {.row = "batches",
+     .shape = {1, 64, 1024, 2},
+     .cores = CORES_SPLIT,
+     .duration_ms = 30,
+     .peers = "spsc-batch,shmchan-many"},
+    {.row = "batches",
+     .shape = {1, 64, 1024, 8},
+     .cores = CORES_SPLIT,
+     .duration_ms = 30,
+     .peers = "spsc-batch,shmchan-many"},
+    {.row = "batches",
+     .shape = {1, 64, 1024, 128},
+     .cores = CORES_SPLIT,
+     .duration_ms = 30,
+     .peers = "spsc-batch,shmchan-many"},
     {.row = "ping", .kind = PING, .shape = {1, 64, 1024, 1}, .cores = CORES_SPLIT, .duration_ms = 40},
     {.row = "ping-asleep",
      .kind = PING,
@@ -89,19 +109,29 @@ static const struct config plan[] = {
      .cores = CORES_ONE,
      .duration_ms = 40,
      .peers = SLEEP_PEERS},
+    /* Shares of a channel whose receiver is what limits it: else they are what cores the scheduler gives. */
     {.row = "shares",
-     .shape = LONG(16),
+     .shape = SATURATED(16),
      .duration_ms = 1000,
      .every = 5,
-     .peers = "rust-sync,shmchan,shmchan-unordered"},
+     .peers = "pipe,textbook,shmchan,shmchan-unordered"},
     {.row = "shares",
-     .shape = LONG(64),
+     .shape = SATURATED(64),
      .duration_ms = 1000,
      .every = 5,
-     .peers = "rust-sync,shmchan,shmchan-unordered"},
-    {.row = "quiet", .shape = LONG(1), .duration_ms = 60, .peers = "shmchan-1001places,shmchan-1000quiet"},
+     .peers = "pipe,textbook,shmchan,shmchan-unordered"},
+    {.row = "quiet",
+     .shape = LONG(1),
+     .cores = CORES_SPLIT,
+     .duration_ms = 60,
+     .peers = "shmchan-1001places,shmchan-1000quiet"},
     /* For ablation.sh, with libraries that are not ours any more. */
-    {.row = "cost", .shape = LONG(1), .duration_ms = 60, .only_by_name = true, .peers = "shmchan"},
+    {.row = "cost",
+     .shape = LONG(1),
+     .cores = CORES_SPLIT,
+     .duration_ms = 60,
+     .only_by_name = true,
+     .peers = "shmchan"},
 };
 #define PLAN_COUNT (sizeof plan / sizeof plan[0])
 #define PEERS_MAX  64
@@ -286,8 +316,12 @@ static void run_ours(unsigned round)
         r = ours_memory(write_figure, &round);
     if (r == 0 && row_wanted("attach") && round % 5 == 0)
         r = ours_attach(write_figure, &round);
-    if (r == 0 && row_wanted("idle") && round % 5 == 0)
-        r = ours_idle(settings.quick ? 1000 : 2000, write_figure, &round);
+    if (r == 0 && row_wanted("idle") && round % 5 == 0) {
+        unsigned duration_ms = settings.quick ? 1000 : 2000;
+        r = ours_idle(duration_ms, write_figure, &round);
+        if (r == 0)
+            r = ours_bare_sleepers(duration_ms, write_figure, &round);
+    }
     if (r < 0) {
         state.failures++;
         fprintf(stderr, "bench: memory, attach, idle: %s\n", strerror(-r));
@@ -315,7 +349,10 @@ static void write_peers(const char *directory)
 {
     FILE *f = open_output(directory, "peers.tsv", "id\twaits\tkind\twhat\tdeath\torder\tmeans");
     for (const struct peer *const *p = bench_peers; *p; p++)
-        fprintf(f, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", (*p)->id, (*p)->traits & PEER_SPINS ? "spins" : "blocks",
+        fprintf(f, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", (*p)->id,
+                (*p)->traits & PEER_SPINS       ? "spins"
+                : (*p)->traits & PEER_UNBOUNDED ? "unbounded"
+                                                : "blocks",
                 (*p)->traits & PEER_YARDSTICK ? "yardstick"
                 : (*p)->traits & PEER_OURS    ? "ours"
                                               : "peer",

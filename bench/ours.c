@@ -269,6 +269,44 @@ static void idle_stop(struct idle *idle)
     shmchan_unlink(idle->full);
 }
 
+/* As many processes that only sleep, 100 ms at a time: what so many wake-ups cost at least. */
+_Noreturn static void only_sleep(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+        usleep(100000);
+}
+
+int ours_bare_sleepers(unsigned duration_ms, ours_note *note, void *user)
+{
+    pid_t pids[IDLERS + 1];
+    double cpu[2][IDLERS + 1], sleeps, all_cpu = 0;
+    int r = 0;
+    for (unsigned i = 0; i <= IDLERS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0)
+            only_sleep();
+    }
+    usleep(500000);
+    for (unsigned at = 0; at < 2; at++) {
+        for (unsigned i = 0; r == 0 && i <= IDLERS; i++)
+            r = read_cost(pids[i], &cpu[at][i], &sleeps);
+        if (at == 0)
+            usleep(duration_ms * 1000);
+    }
+    for (unsigned i = 0; i <= IDLERS; i++) {
+        if (r == 0)
+            all_cpu += (cpu[1][i] - cpu[0][i]) / (duration_ms / 1e3);
+        if (pids[i] > 0) {
+            kill(pids[i], SIGKILL);
+            waitpid(pids[i], NULL, 0);
+        }
+    }
+    if (r == 0)
+        note(user, "idle_cpu_share_bare_sleepers", all_cpu);
+    return r;
+}
+
 int ours_idle(unsigned duration_ms, ours_note *note, void *user)
 {
     struct idle idle = {0};

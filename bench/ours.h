@@ -13,6 +13,8 @@ int ours_memory(ours_note *note, void *user);
 int ours_attach(ours_note *note, void *user);
 /* A receiver that waits with 16 quiet senders, and 16 senders that wait for room, for duration_ms. */
 int ours_idle(unsigned duration_ms, ours_note *note, void *user);
+/* What 17 processes cost that wake up ten times a second and do nothing. */
+int ours_bare_sleepers(unsigned duration_ms, ours_note *note, void *user);
 
 /* shmchan-stat, looking at all channels ten times a second. */
 struct watcher {

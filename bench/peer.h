@@ -36,8 +36,9 @@ enum {
     PEER_SPINS = 2,     /* who waits burns its core (pause, then yield) */
     PEER_YARDSTICK = 4, /* no channel: what the machine can do */
     PEER_OURS = 8,
-    PEER_BATCHES = 16, /* hands over shape.batch messages at a time */
-    PEER_SPECIAL = 32  /* only in the rows that name it */
+    PEER_BATCHES = 16,  /* hands over shape.batch messages at a time */
+    PEER_SPECIAL = 32,  /* only in the rows that name it */
+    PEER_UNBOUNDED = 64 /* its senders never wait: memory grows instead */
 };
 
 struct peer_shape {
@@ -45,6 +46,7 @@ struct peer_shape {
     unsigned bytes;    /* of a message */
     unsigned capacity; /* messages; of all senders together, or of each where the peer has a ring a sender */
     unsigned batch;    /* messages a call, for those that can */
+    unsigned turns;    /* of a spin, that the receiver spends on each message */
 };
 
 /* What a half tells the harness while it runs. Lies in shared memory; each has lines of its own. */
@@ -277,6 +279,8 @@ static inline __attribute__((always_inline)) int bench_receiver_loop(void *recei
             return count;
         for (int i = 0; i < count; i++) {
             int r = bench_verify(t, messages + (size_t)i * bytes, bytes);
+            for (unsigned turn = 0; turn < t->shape->turns; turn++)
+                bench_relax();
             if (__builtin_expect(r != 0, 0)) {
                 if (r < 0)
                     return r;

@@ -79,6 +79,7 @@ def paired(ours, theirs):
 class Table:
     def __init__(self):
         self.goals = []
+        self.mentions = []
 
     def add(self, name, sign, wanted, q, rounds, note="", unit="×"):
         """q: quartiles, or None: not measured. sign: '>=' or '<='."""
@@ -110,6 +111,8 @@ class Table:
         counts = defaultdict(int)
         for g in self.goals:
             counts[g["verdict"].split(",")[0].lower()] += 1
+        for mention in self.mentions:
+            print(mention)
         print(", ".join(f"{n} {words}" for words, n in counts.items()))
 
 
@@ -132,6 +135,13 @@ class Goals:
         note = f"against {hardest[0]}" if hardest and len(others) > 1 else ""
         self.table.add(name, sign, wanted, hardest and hardest[1], len(mine), note)
 
+    def mention(self, name, ours, other, row, senders):
+        """A ratio without a goal."""
+        q = paired(self.runs.series(row, senders, ours, "messages_per_s"),
+                   self.runs.series(row, senders, other, "messages_per_s"))
+        if q:
+            self.table.mentions.append(f"{name}: {number(q[1])}× [{number(q[0])} … {number(q[2])}], {senders} senders")
+
     def between(self, name, ours, senders, others_senders, wanted, row="senders"):
         mine, other = (self.runs.series(row, n, ours, "messages_per_s") for n in (senders, others_senders))
         self.table.add(name, ">=", wanted, paired(mine, other), len(mine))
@@ -140,7 +150,8 @@ class Goals:
         self.table.add(name, sign, wanted, quartiles(values), len(values), note, unit)
 
     def throughput(self):
-        blocking, spinning = self.peers.ids("blocks"), self.peers.ids("spins")
+        bounded, unbounded, spinning = (self.peers.ids(w) for w in ("blocks", "unbounded", "spins"))
+        blocking = bounded + unbounded
         plural = lambda n: f"{n} sender{'s' if n > 1 else ''}"
         for n, wanted in (1, 1.2), (2, 1.5), (4, 2.5):
             self.against(f"single send, {plural(n)} / best that blocks", "shmchan", blocking, wanted, "senders", n)
@@ -149,12 +160,14 @@ class Goals:
         for n in 1, 2, 4:
             self.against(f"single send, {plural(n)} / one-to-one rings", "shmchan", ["spsc"], 0.9, "senders", n)
         for n, wanted in (16, 5), (64, 15):
-            self.against(f"single send, {n} senders / best that blocks", "shmchan", blocking, wanted, "senders", n)
+            self.against(f"single send, {n} senders / best that blocks", "shmchan", bounded, wanted, "senders", n)
+            for other in unbounded:  # never makes a sender wait, so it is no answer to what blocking costs
+                self.mention(f"the same / {other}, without a bound", "shmchan", other, "senders", n)
         for n in 16, 64:
             self.between(f"ordered, {n} senders / its 4-sender figure", "shmchan", n, 4, 0.6)
         for n in 16, 64:
             shares = list(self.runs.series("shares", n, "shmchan", "jain").values())
-            self.absolute(f"fair shares of {n} over a second (Jain)", shares, ">=", 0.95, "")
+            self.absolute(f"fair shares of {n}, saturated (Jain)", shares, ">=", 0.95, "")
         for n in 1, 2, 4, 16, 64:
             self.against(f"unordered, {plural(n)} / one-to-one rings", "shmchan-unordered", ["spsc"], 1, "senders", n)
         for ours, words in ("shmchan-many", "batches of 32"), ("shmchan-inplace", "in place"):
@@ -175,6 +188,10 @@ class Goals:
         for ours in "shmchan", "shmchan-inplace":
             self.against(f"64 KiB, {ours} / two-sided memcpy", ours, memcpys, 0.8, "sizes", 1, size=65536)
         f = self.figures
+        bare = f["idle_cpu_share_bare_sleepers"]
+        if bare:
+            self.table.mentions.append(f"17 processes that wake up ten times a second and do nothing: "
+                                       f"{number(100 * statistics.median(bare))} % of a core")
         self.absolute("idle: CPU of a receiver and 16 senders", [100 * v for v in f["idle_cpu_share_all"]], "<=", 0.1, "%")
         self.absolute("idle: wake-ups a second, the most of them", f["idle_wakeups_per_s_most"], "<=", 10, "/s")
         self.against("1000 quiet lanes: throughput / without them", "shmchan-1000quiet", ["shmchan-1001places"], 0.98,

@@ -215,7 +215,7 @@ static const size_t control_fields[] = {
     CONTROL(senders_joined),
     CONTROL(lanes_damaged),
     CONTROL(receiver.occupied),
-    CONTROL(senders_died),
+    CONTROL(mutex_owner_pid),
     CONTROL(not_empty.asleep_since_ns),
 };
 

@@ -333,7 +333,7 @@ enum shmchan_place_state {
 /* One process in its place. Strings and numbers are as the process wrote them. */
 struct shmchan_process {
     uint32_t state;           /* enum shmchan_place_state                                                 */
-    int32_t pid;              /* in its own PID namespace, 0 = none yet                                   */
+    int32_t pid;              /* in its own PID namespace; 0 = none yet, or one who is just joining       */
     uint64_t start_time;      /* clock ticks after boot, as in /proc/PID/stat: tells a pid's next owner   */
     uint64_t joined_ns;       /* CLOCK_MONOTONIC                                                          */
     uint64_t asleep_since_ns; /* CLOCK_MONOTONIC; 0 = not blocked                                    */
@@ -350,7 +350,8 @@ struct shmchan_sender_state {
     uint64_t received;       /* of these, taken by the receiver                                      */
     uint64_t first_position; /* `sent` when the process that holds the place took it                 */
     uint64_t full;           /* times its sender found the lane full, since it joined                */
-    uint64_t future[4];
+    uint64_t damaged;        /* 1 = its positions contradict each other: sent, received are then 0   */
+    uint64_t future[3];      /* 0; for what later versions add                                       */
 };
 
 struct shmchan_snapshot {
@@ -380,13 +381,15 @@ struct shmchan_snapshot {
     uint32_t receiver_closed;   /* the last receiver left in order                                    */
     struct shmchan_process receiver;
     char type[SHMCHAN_TYPE_MAX + 1]; /* "" = unchecked                                           */
-    uint64_t future[8];
+    uint64_t lanes_damaged_now; /* lanes damaged and not put right yet; sent, received are without them */
+    uint64_t future[7];         /* 0; for what later versions add                                   */
 };
 
 /* Look without touching: no place, no lock is taken, the region is mapped read-only; read permission is
    enough. The numbers are read one after the other while the channel runs; `received` never exceeds `sent`,
-   and neither differs by more than `capacity` for a lane. Errors: -ENOENT, -EACCES, -EINVAL,
-   -EPROTONOSUPPORT, -EBADMSG, -EMFILE, -ENOMEM. */
+   and neither differs by more than `capacity` for a lane. What is said of a place is all of one
+   process, and no counter falls from one snapshot to the next while no lane is damaged. Errors: -ENOENT,
+   -EACCES, -EINVAL, -EPROTONOSUPPORT, -EBADMSG, -EMFILE, -ENOMEM. */
 int shmchan_inspect(const char *name, struct shmchan_snapshot *ret_snapshot);
 
 /* The same, with the state of the first `count` sender places (at most max_senders are filled in). Returns

@@ -13,8 +13,10 @@
 #define FUTEX_WAIT_BITSET      9
 #define FUTEX_BITSET_MATCH_ANY 0xffffffffu
 
-#define SPINS  100u
+#define SPINS  100u /* turns: 3 us */
 #define YIELDS 8u
+#define HABIT  4u  /* so many waits in a row that a yield ended: do not spin */
+#define RETRY  64u /* ... but each so many */
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -108,16 +110,29 @@ bool event_wake(struct shm_event *event)
     return true;
 }
 
+struct backoff backoff_begin(const struct backoff_habit *habit)
+{
+    bool spin = habit->yielded < HABIT || habit->yielded % RETRY == 0;
+    return (struct backoff){.spins = spin ? SPINS : 0, .yields = spin ? YIELDS : 2 * YIELDS};
+}
+
 bool backoff_wait(struct backoff *backoff, unsigned turns)
 {
-    if (backoff->spins < SPINS) {
-        backoff->spins += turns;
+    if (backoff->spins > 0) {
+        backoff->spins -= turns < backoff->spins ? turns : backoff->spins;
         while (turns-- > 0)
             cpu_relax();
         return true;
     }
-    if (backoff->yields++ >= YIELDS)
+    if (backoff->yields == 0)
         return false;
+    backoff->yields--;
+    backoff->yielded = true;
     sched_yield();
     return true;
+}
+
+void backoff_end(const struct backoff *backoff, struct backoff_habit *habit)
+{
+    habit->yielded = backoff->yielded ? habit->yielded + 1 : 0;
 }

@@ -45,12 +45,21 @@ bool event_wake(struct shm_event *event);
 /* For who has taken the flag down already. */
 void event_post(struct shm_event *event);
 
-/* Before sleeping: spin shortly, `turns` at a time, then yield. False: it is time to sleep. Start with zero.
+/*
+ * Before sleeping: spin shortly, then yield. Where spinning leads to nothing and a yield does, again and
+ * again, the one waited for has no core but ours: then a handle's habit is to yield at once.
  */
 struct backoff {
-    unsigned spins;
-    unsigned yields;
+    unsigned spins, yields; /* what is left of them */
+    bool yielded;
 };
+struct backoff_habit {
+    unsigned yielded; /* waits in a row that a yield ended */
+};
+struct backoff backoff_begin(const struct backoff_habit *habit);
+/* `turns` of a spin, or a yield. False: it is time to sleep. */
 bool backoff_wait(struct backoff *backoff, unsigned turns);
+/* What was waited for came meanwhile. */
+void backoff_end(const struct backoff *backoff, struct backoff_habit *habit);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A snapshot of any channel from outside: no place, no lock, the control block mapped read-only and the lanes
- * not at all. Knows layout, segment, liveness. All loads are relaxed unless said: the numbers are for people.
+ * not at all. Knows layout, segment, liveness, cond. All loads are acquire, so that what is loaded after
+ * another is no older than it; that much tells one holder of a place from the next, and keeps counters from
+ * falling.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,41 +18,113 @@
 
 static uint64_t get64(const _Atomic uint64_t *word)
 {
-    return atomic_load_explicit(word, memory_order_relaxed);
+    return atomic_load_explicit(word, memory_order_acquire);
 }
 
 static uint32_t get32(const _Atomic uint32_t *word)
 {
-    return atomic_load_explicit(word, memory_order_relaxed);
+    return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* Both positions of a lane, consistent with each other as far as that can be had: head first, as it
-   never passes the tail that is read after it. Clamped, as the region may be damaged. */
-static void read_lane(const struct shm_place *p, uint32_t capacity, uint64_t *ret_head, uint64_t *ret_tail)
+/* ------------------------------------------------------------------------------------------ positions */
+
+/*
+ * Both positions of a lane as they were at one instant; false: they contradict each other, and no honest
+ * sender and receiver have stored them. A head seen before a tail is not ahead of it. The tail may be more
+ * than `capacity` ahead of that head, if the receiver went on meanwhile; not of the head that is seen after
+ * it, because a sender publishes only where it has seen room (so the acquire of tail brings the head that it
+ * saw).
+ */
+static bool read_lane(const struct shm_place *p, uint32_t capacity, uint64_t *ret_head, uint64_t *ret_tail)
 {
-    uint64_t head, tail;
-    /* While the lane runs, tail may pass head + capacity between the two loads; a few tries find it quiet. */
-    for (int tries = 0; tries < 8; tries++) {
-        /* Acquire: the tail is loaded after it. */
-        head = atomic_load_explicit(&p->head, memory_order_acquire);
-        tail = get64(&p->tail);
-        if (tail - head <= capacity)
-            break;
-    }
-    if (tail - head > capacity)
-        tail = head + capacity;
-    *ret_head = head;
+    uint64_t before = get64(&p->head);
+    uint64_t tail = get64(&p->tail);
+    uint64_t after = get64(&p->head);
+    if (before > tail || (after < tail && tail - after > capacity))
+        return false;
+    if (tail - before <= capacity)
+        *ret_head = before;
+    else
+        *ret_head = after < tail ? after : tail;
     *ret_tail = tail;
+    return true;
 }
 
-static void read_process(const struct shm_owner *owner, const struct shm_event *event, bool held,
-                         struct shmchan_process *ret_process)
+/* What cannot be is not told. Without a holder that has signed, nobody has sent anything from `first` on. */
+static void read_positions(const struct shm_place *p, uint32_t capacity, bool has_holder,
+                           struct shmchan_sender_state *sender)
 {
+    /* Before the tail, which it never passes. */
+    uint64_t first = get64(&p->first_position);
+    if (!read_lane(p, capacity, &sender->received, &sender->sent)) {
+        sender->damaged = 1;
+        return;
+    }
+    sender->damaged = has_holder && first > sender->sent;
+    sender->first_position = has_holder && first <= sender->sent ? first : sender->sent;
+}
+
+/* -------------------------------------------------------------------------------------------- owners */
+
+/* Tells one holder's time in a place from another's, and in it, whether it still is in its place. */
+struct stamp {
+    uint64_t joined_ns; /* 0: the words are nobody's */
+    uint32_t occupied;
+};
+
+static struct stamp read_stamp(const struct shm_owner *owner)
+{
+    return (struct stamp){.joined_ns = get64(&owner->joined_ns), .occupied = get32(&owner->occupied)};
+}
+
+static bool same_stamp(struct stamp a, struct stamp b)
+{
+    return a.joined_ns == b.joined_ns && a.occupied == b.occupied;
+}
+
+/* So often may a place change hands while it is looked at, which takes its holders far longer than us. */
+#define TRIES 8
+
+/* Whom nobody can know: of a place that changes faster than that, as only a scribbler can do it. */
+static struct stamp nobody(struct stamp stamp)
+{
+    return (struct stamp){.joined_ns = 0, .occupied = stamp.occupied & ~SHM_OCCUPIED};
+}
+
+static bool is_signed(struct stamp stamp)
+{
+    return stamp.joined_ns != 0;
+}
+
+/*
+ * Ended without closing, and not counted. Marked and unsigned: its successor has begun to take the place,
+ * maybe holds it, and has not yet counted it; a holder marks the place after it has signed.
+ */
+static bool has_died(struct stamp stamp, bool held)
+{
+    return (stamp.occupied & SHM_OCCUPIED) && (!held || !is_signed(stamp));
+}
+
+static uint32_t place_state(struct stamp stamp, bool held, bool messages_left)
+{
+    if (held)
+        return SHMCHAN_PLACE_HELD;
+    if (has_died(stamp, held))
+        return SHMCHAN_PLACE_DEAD;
+    return messages_left ? SHMCHAN_PLACE_LEFT : SHMCHAN_PLACE_FREE;
+}
+
+static void read_process(const struct shm_owner *owner, const struct shm_event *event, struct stamp stamp,
+                         bool held, struct shmchan_process *ret_process)
+{
+    *ret_process = (struct shmchan_process){.state = SHMCHAN_PLACE_FREE};
+    if (!is_signed(stamp))
+        return;
     uint64_t command[2] = {get64(&owner->command[0]), get64(&owner->command[1])};
     *ret_process = (struct shmchan_process){
-        .pid = atomic_load_explicit(&owner->pid, memory_order_relaxed),
+        .pid = atomic_load_explicit(&owner->pid, memory_order_acquire),
         .start_time = get64(&owner->start_time),
-        .joined_ns = get64(&owner->joined_ns),
+        .joined_ns = stamp.joined_ns,
         .asleep_since_ns = held ? get64(&event->asleep_since_ns) : 0,
         .sleeps = get64(&owner->sleeps),
         .wakeups = get64(&owner->wakeups),
@@ -59,85 +133,133 @@ static void read_process(const struct shm_owner *owner, const struct shm_event *
     ret_process->command[sizeof ret_process->command - 1] = '\0';
 }
 
-/* Held is asked after the hint was read: who shows as dead had taken the place and lives no more. */
-static uint32_t place_state(uint32_t occupied, int held, bool messages_left)
-{
-    if (held > 0)
-        return SHMCHAN_PLACE_HELD;
-    if (occupied)
-        return SHMCHAN_PLACE_DEAD;
-    return messages_left ? SHMCHAN_PLACE_LEFT : SHMCHAN_PLACE_FREE;
-}
+/* ------------------------------------------------------------------------------------------- senders */
 
-static int read_sender(const struct segment *segment, uint32_t place, struct shmchan_sender_state *ret_sender)
+/* A place, and what it adds to the counters of the channel: those only grow, from look to look. */
+struct place_look {
+    struct shmchan_sender_state sender;
+    uint64_t died;
+    uint64_t reservations_lost;
+};
+
+static int look_at_place(const struct segment *segment, uint32_t place, struct stamp stamp,
+                         struct place_look *ret_look)
 {
     const struct shm_place *p = &segment->control->places[place];
-    uint32_t occupied = get32(&p->owner.occupied);
-    int held = liveness_held(segment->fd, shm_sender_byte(place), 1);
+    struct shmchan_sender_state *sender = &ret_look->sender;
+    int held = liveness_occupied(segment->fd, shm_sender_byte(place));
     if (held < 0)
         return held;
-    /* It may have been closed in order between hint and question. */
-    if (!held)
-        occupied = occupied && get32(&p->owner.occupied);
-    memset(ret_sender, 0, sizeof *ret_sender);
-    read_process(&p->owner, &p->room, held > 0, &ret_sender->process);
-    read_lane(p, segment->geometry.capacity, &ret_sender->received, &ret_sender->sent);
-    ret_sender->process.state = place_state(occupied, held, ret_sender->sent != ret_sender->received);
-    ret_sender->place = place;
-    ret_sender->reserved = get32(&p->reserved) != 0;
-    ret_sender->first_position = get64(&p->first_position);
-    ret_sender->full = get64(&p->full);
+    *ret_look = (struct place_look){.sender.place = place};
+    read_process(&p->owner, &p->room, stamp, held, &sender->process);
+    read_positions(p, segment->geometry.capacity, is_signed(stamp), sender);
+    sender->process.state = place_state(stamp, held, sender->damaged || sender->sent != sender->received);
+    bool died = has_died(stamp, held), reserved = get32(&p->reserved) != 0;
+    /* Of a dead one that its successor has not counted yet, it is not that one's. */
+    sender->reserved = reserved && !(held && died);
+    sender->full = is_signed(stamp) ? get64(&p->full) : 0;
+    uint32_t counted = stamp.occupied / SHM_DEATH;
+    ret_look->died = (uint64_t)counted + died;
+    ret_look->reservations_lost = get64(&p->lost[counted % 2]) + (died && reserved);
     return 0;
 }
 
-static void add_sender(const struct shmchan_sender_state *sender, struct shmchan_snapshot *snapshot)
+/*
+ * If the stamp is the same before and after, all of it was so at the instant of the question who holds it: a
+ * successor takes the stamp away before it takes the lock, and who closes takes the mark down before it drops
+ * it.
+ */
+static int read_place(const struct segment *segment, uint32_t place, struct place_look *ret_look)
 {
-    bool dead = sender->process.state == SHMCHAN_PLACE_DEAD;
-    snapshot->sent += sender->sent;
-    snapshot->received += sender->received;
-    snapshot->senders_held += sender->process.state == SHMCHAN_PLACE_HELD;
-    snapshot->senders_left += sender->process.state != SHMCHAN_PLACE_HELD && sender->sent != sender->received;
-    /* Not counted in the region until its place is taken again. */
-    snapshot->senders_died += dead;
-    snapshot->reservations_lost += dead && sender->reserved;
+    const struct shm_owner *owner = &segment->control->places[place].owner;
+    for (int i = 0; i < TRIES; i++) {
+        struct stamp stamp = read_stamp(owner);
+        int r = look_at_place(segment, place, stamp, ret_look);
+        if (r < 0 || same_stamp(stamp, read_stamp(owner)))
+            return r;
+    }
+    return look_at_place(segment, place, nobody(read_stamp(owner)), ret_look);
 }
 
-/* A place that nobody has taken yet needs no question: its sender, if one is just coming, has sent nothing.
- */
+static void add_place(const struct place_look *look, struct shmchan_snapshot *snapshot)
+{
+    const struct shmchan_sender_state *sender = &look->sender;
+    bool held = sender->process.state == SHMCHAN_PLACE_HELD;
+    snapshot->sent += sender->sent;
+    snapshot->received += sender->received;
+    snapshot->senders_held += held;
+    snapshot->senders_left += !held && sender->sent != sender->received;
+    snapshot->senders_died += look->died;
+    snapshot->reservations_lost += look->reservations_lost;
+    snapshot->lanes_damaged_now += sender->damaged;
+}
+
 static bool never_used(const struct shm_place *p)
 {
-    return get64(&p->owner.joined_ns) == 0 && get64(&p->tail) == 0;
+    return get64(&p->owner.joined_ns) == 0 && get32(&p->owner.occupied) == 0 && get64(&p->tail) == 0 &&
+           get64(&p->head) == 0;
+}
+
+/* Of places that nobody has used yet, from `first` on, one question tells that nobody is in them; most
+   channels have many. 1: so it is up to *ret_end; 0: ask for `first` and each up to there; -errno. */
+static int nobody_yet(const struct segment *segment, uint32_t first, uint32_t *ret_end)
+{
+    uint32_t end = first;
+    while (end < segment->geometry.max_senders && never_used(&segment->control->places[end]))
+        end++;
+    *ret_end = end;
+    if (end == first)
+        return 0;
+    int r = liveness_held(segment->fd, shm_sender_byte(first), end - first);
+    return r < 0 ? r : !r;
 }
 
 static int read_senders(const struct segment *segment, struct shmchan_snapshot *snapshot,
                         struct shmchan_sender_state *ret_senders, size_t count)
 {
+    uint32_t end = 0; /* of the places asked about together */
+    int empty = 0;
     for (uint32_t i = 0; i < segment->geometry.max_senders; i++) {
-        struct shmchan_sender_state sender = {.place = i};
-        if (!never_used(&segment->control->places[i])) {
-            int r = read_sender(segment, i, &sender);
-            if (r < 0)
-                return r;
-            add_sender(&sender, snapshot);
-        }
+        struct place_look look = {.sender.place = i};
+        if (i >= end)
+            empty = nobody_yet(segment, i, &end);
+        int r = empty ? empty : read_place(segment, i, &look);
+        if (r < 0)
+            return r;
+        add_place(&look, snapshot);
         if (i < count)
-            ret_senders[i] = sender;
+            ret_senders[i] = look.sender;
     }
+    /* After the places: who is seen to have died is seen to have joined (pairs with mark_occupied). */
+    snapshot->senders_joined = get64(&segment->control->senders_joined);
     return 0;
 }
 
-static int read_receiver(const struct segment *segment, struct shmchan_snapshot *snapshot)
+/* ------------------------------------------------------------------------------------------- the rest */
+
+static int look_at_receiver(const struct segment *segment, struct stamp stamp,
+                            struct shmchan_process *ret_process)
 {
     const struct shm_control *control = segment->control;
-    uint32_t occupied = get32(&control->receiver.occupied);
-    int held = liveness_held(segment->fd, SHM_RECEIVER_BYTE, 1);
+    int held = liveness_occupied(segment->fd, SHM_RECEIVER_BYTE);
     if (held < 0)
         return held;
-    if (!held)
-        occupied = occupied && get32(&control->receiver.occupied);
-    read_process(&control->receiver, &control->not_empty, held > 0, &snapshot->receiver);
-    snapshot->receiver.state = place_state(occupied, held, false);
+    read_process(&control->receiver, &control->not_empty, stamp, held, ret_process);
+    ret_process->state = place_state(stamp, held, false);
     return 0;
+}
+
+/* As read_place. */
+static int read_receiver(const struct segment *segment, struct shmchan_snapshot *snapshot)
+{
+    const struct shm_owner *owner = &segment->control->receiver;
+    for (int i = 0; i < TRIES; i++) {
+        struct stamp stamp = read_stamp(owner);
+        int r = look_at_receiver(segment, stamp, &snapshot->receiver);
+        if (r < 0 || same_stamp(stamp, read_stamp(owner)))
+            return r;
+    }
+    return look_at_receiver(segment, nobody(read_stamp(owner)), &snapshot->receiver);
 }
 
 static int read_file(const struct segment *segment, struct shmchan_snapshot *snapshot)
@@ -166,9 +288,6 @@ static void read_control(const struct segment *segment, struct shmchan_snapshot 
         .taken_ns = (uint64_t)clock_now_ns(),
         .region_bytes = g->region_bytes,
         .tickets = get64(&control->ticket),
-        .senders_joined = get64(&control->senders_joined),
-        .senders_died = get64(&control->senders_died),
-        .reservations_lost = get64(&control->reservations_lost),
         .receivers_joined = get64(&control->receivers_joined),
         .lanes_damaged = get64(&control->lanes_damaged),
         .mutex_owner_pid = atomic_load_explicit(&control->mutex_owner_pid, memory_order_relaxed),

@@ -68,8 +68,11 @@ struct shm_event {
     char room[44];
 };
 
-/* Who holds a place. For people: written by the holder, read by inspectors, all relaxed; no decision
-   rests on it. `occupied` is a hint: taken and not closed in order. Truth is the byte lock. */
+/* Who holds a place. For people: written by the holder, read by inspectors; no decision rests on it. Truth is
+   the byte lock. `joined_ns` is of each holder another, and 0 from before its successor takes the lock until
+   that has signed: words read between two equal values are one holder's (process.c writes, inspect.c reads).
+   Lowest bit of `occupied`: taken and not closed in order. The rest: how many holders before that ended so.
+   In one word, so that a dead holder is at no instant counted twice, or not at all. */
 struct shm_owner {
     _Atomic uint32_t occupied;
     _Atomic int32_t pid;
@@ -90,6 +93,9 @@ struct shm_place {
     _Atomic uint64_t first_position; /* `tail` when the holder took the place; for people */
     _Atomic uint64_t full;           /* times found full; for people */
     _Atomic uint32_t reserved;       /* a slot is reserved; for people */
+    /* Reservations of dead holders, when an even or an odd number of them had been counted: the next number
+       is written before `occupied` says that it holds. For people. */
+    _Atomic uint64_t lost[2];
 
     /* Written by the receiver: positions before `head` are taken. Read by the sender (acquire), which
        then may overwrite their slots. */
@@ -102,6 +108,9 @@ struct shm_place {
     struct shm_event room; /* not_full: the sender sleeps, the receiver wakes */
     struct shm_owner owner;
 };
+
+#define SHM_OCCUPIED 1u /* in shm_owner.occupied */
+#define SHM_DEATH    2u
 
 #define SHM_READY_WORDS (SHMCHAN_SENDERS_MAX / 64)
 
@@ -130,10 +139,8 @@ struct shm_control {
         char mutex_room[64];
     };
     _Atomic int32_t mutex_owner_pid; /* for people */
-    _Atomic uint64_t senders_joined;
-    _Atomic uint64_t senders_died;
-    _Atomic uint64_t reservations_lost;
-    _Atomic uint64_t lanes_damaged; /* the receiver adds to it, without the mutex */
+    _Atomic uint64_t senders_joined; /* without the mutex, before the joiner marks its place occupied */
+    _Atomic uint64_t lanes_damaged;  /* the receiver adds to it, without the mutex */
 
     alignas(SHM_LINE) struct shm_place places[];
 };

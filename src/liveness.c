@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "descriptor.h"
@@ -66,10 +67,22 @@ int liveness_held(int fd, int64_t byte, int64_t count)
     return ask(fd, byte, count, &lock);
 }
 
+/* If this lock is there, no other is. */
+static bool is_all(const struct flock *lock)
+{
+    return lock->l_start == 0 && lock->l_len == 0;
+}
+
 int liveness_all_held(int fd)
 {
     struct flock lock;
     int r = ask(fd, 0, 0, &lock);
-    /* If it is there, no other is. */
-    return r == 1 ? lock.l_start == 0 && lock.l_len == 0 : r;
+    return r == 1 ? is_all(&lock) : r;
+}
+
+int liveness_occupied(int fd, int64_t byte)
+{
+    struct flock lock;
+    int r = ask(fd, byte, 1, &lock);
+    return r == 1 ? !is_all(&lock) : r;
 }

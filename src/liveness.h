@@ -34,4 +34,7 @@ void liveness_drop(int lock_fd, int64_t byte);
  */
 int liveness_held(int fd, int64_t byte, int64_t count);
 
+/* The same of one byte, for people: who holds all bytes at once is in no place. */
+int liveness_occupied(int fd, int64_t byte);
+
 #endif

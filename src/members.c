@@ -220,27 +220,42 @@ bool members_ring(struct channel *c, uint32_t place)
 
 static bool occupied(const struct shm_place *p)
 {
-    return atomic_load_explicit(&p->owner.occupied, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&p->owner.occupied, memory_order_relaxed) & SHM_OCCUPIED;
 }
 
-/* A holder that ended without closing: it counts, and so does what it had reserved. */
-static void count_death(struct shm_control *control, struct shm_place *p)
+/* Only its holder writes the word, so that two steps do. */
+static void mark_occupied(struct shm_place *p, bool is_occupied)
 {
-    atomic_fetch_add_explicit(&control->senders_died, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&control->reservations_lost,
-                              atomic_load_explicit(&p->reserved, memory_order_relaxed) != 0,
-                              memory_order_relaxed);
-    atomic_store_explicit(&p->owner.occupied, 0, memory_order_relaxed); /* counted, whatever becomes of us */
+    uint32_t deaths = atomic_load_explicit(&p->owner.occupied, memory_order_relaxed) & ~SHM_OCCUPIED;
+    /* Release: who sees the mark sees us among senders_joined (pairs with inspect's loads, in the opposite
+       order). Otherwise more could seem to have died than joined. */
+    atomic_store_explicit(&p->owner.occupied, is_occupied ? deaths | SHM_OCCUPIED : deaths,
+                          memory_order_release);
+}
+
+/* A holder that ended without closing: it counts, and so does what it had reserved. Both with the last store,
+   whatever becomes of us. */
+static void count_death(struct shm_place *p)
+{
+    uint32_t counted = atomic_load_explicit(&p->owner.occupied, memory_order_relaxed) / SHM_DEATH;
+    uint64_t lost = atomic_load_explicit(&p->lost[counted % 2], memory_order_relaxed);
+    bool reserved = atomic_load_explicit(&p->reserved, memory_order_relaxed) != 0;
+    atomic_store_explicit(&p->lost[(counted + 1) % 2], lost + reserved, memory_order_relaxed);
+    /* Release: publishes `lost` to inspect's acquire, which else takes a number of two deaths ago. */
+    atomic_store_explicit(&p->owner.occupied, (counted + 1) * SHM_DEATH, memory_order_release);
 }
 
 /* With the mutex held. 0, -EAGAIN: held or not drained, or -errno. Asked through the descriptor without locks
    first, because a second lock through lock_fd on what another thread of ours holds would be granted. */
 static int take_if_free(const struct channel *c, uint32_t place)
 {
+    struct shm_owner *owner = &c->segment.control->places[place].owner;
+    uint64_t joined_ns = atomic_load_explicit(&owner->joined_ns, memory_order_relaxed);
     int64_t byte = shm_sender_byte(place);
     int r = liveness_held(c->segment.fd, byte, 1);
     if (r != 0)
         return r < 0 ? r : -EAGAIN;
+    process_unsign(owner, joined_ns);
     r = liveness_hold(c->lock_fd, byte);
     if (r < 0)
         return r;
@@ -264,8 +279,8 @@ static int take_any(const struct channel *c, uint32_t *ret_place)
                 continue;
             if (r < 0)
                 return r;
-            if (!hinted)
-                count_death(control, p);
+            if (occupied(p)) /* asked again, now that nobody else changes it */
+                count_death(p);
             *ret_place = i;
             return 0;
         }
@@ -276,20 +291,24 @@ static int take_any(const struct channel *c, uint32_t *ret_place)
 /* The place is ours: write what a former owner may have left in any state. Its idle flag may be down with
    nobody watching, if it died between taking it down and ringing: up again, so that our first publish rings.
  */
-static void settle(struct shm_place *p)
+static void settle(struct shm_place *p, const struct process_identity *me)
 {
     event_init(&p->room);
-    atomic_store_explicit(&p->reserved, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->full, 0, memory_order_relaxed);
+    /* Release, these three: who sees one sees that the former holder has been counted and its words are
+       nobody's (pairs with inspect's acquire loads). Otherwise its reservation could seem to be gone,
+       uncounted. */
+    atomic_store_explicit(&p->reserved, 0, memory_order_release);
+    atomic_store_explicit(&p->full, 0, memory_order_release);
     atomic_store_explicit(&p->first_position, atomic_load_explicit(&p->tail, memory_order_relaxed),
-                          memory_order_relaxed);
+                          memory_order_release);
     atomic_store_explicit(&p->idle, 1, memory_order_seq_cst);
-    process_sign(&p->owner);
+    process_sign(&p->owner, me);
 }
 
 static int take_sender_place(const struct channel *c, struct member *m)
 {
     struct shm_control *control = c->segment.control;
+    const struct process_identity me = process_identify();
     int r = mutex_lock(control);
     if (r < 0)
         return r;
@@ -298,19 +317,21 @@ static int take_sender_place(const struct channel *c, struct member *m)
     if (r < 0)
         return r;
     /* Without the mutex: the place is ours, and this takes its time. */
-    settle(&control->places[m->place]);
+    settle(&control->places[m->place], &me);
     r = segment_back_lane(&c->segment, m->place);
     if (r == 0)
         m->slots = segment_map_lane(&c->segment, m->place, true, &r);
-    if (r == 0)
-        atomic_fetch_add_explicit(&control->senders_joined, 1, memory_order_seq_cst);
-    return r;
+    if (r < 0)
+        return r;
+    atomic_fetch_add_explicit(&control->senders_joined, 1, memory_order_seq_cst);
+    mark_occupied(&control->places[m->place], true);
+    return 0;
 }
 
 static void give_up_place(struct channel *c, uint32_t place)
 {
     /* In this order: who sees the hint down asks for the lock before it takes it. */
-    atomic_store_explicit(&c->segment.control->places[place].owner.occupied, 0, memory_order_relaxed);
+    mark_occupied(&c->segment.control->places[place], false);
     liveness_drop(c->lock_fd, shm_sender_byte(place));
     /* After the lock is gone, so that the receiver that wakes sees it gone. */
     members_ring(c, place);
@@ -340,16 +361,20 @@ int members_join_sender(struct channel *c, struct member *m)
     return r;
 }
 
-static int take_receiver_place(struct channel *c)
+static int take_receiver_place(struct channel *c, const struct process_identity *me)
 {
     struct shm_control *control = c->segment.control;
+    uint64_t joined_ns = atomic_load_explicit(&control->receiver.joined_ns, memory_order_relaxed);
     int r = members_receiver_held(c);
-    if (r == 0)
+    if (r == 0) {
+        process_unsign(&control->receiver, joined_ns);
         r = liveness_hold(c->lock_fd, SHM_RECEIVER_BYTE);
+    }
     if (r != 0)
         return r == 1 || r == -EAGAIN ? -EBUSY : r;
     event_init(&control->not_empty);
-    process_sign(&control->receiver);
+    process_sign(&control->receiver, me);
+    atomic_store_explicit(&control->receiver.occupied, SHM_OCCUPIED, memory_order_relaxed); /* for people */
     atomic_fetch_add_explicit(&control->receivers_joined, 1, memory_order_seq_cst);
     atomic_store_explicit(&control->receiver_closed, 0, memory_order_seq_cst);
     return 0;
@@ -360,10 +385,11 @@ int members_join_receiver(struct channel *c, struct member *m)
     m->is_receiver = true;
     m->error = 0;
     m->slots = NULL;
+    const struct process_identity me = process_identify();
     int r = mutex_lock(c->segment.control);
     if (r < 0)
         return r;
-    r = take_receiver_place(c);
+    r = take_receiver_place(c, &me);
     mutex_unlock(c->segment.control);
     if (r == 0)
         member_add(c, m);

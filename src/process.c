@@ -10,11 +10,6 @@
 
 #include "cond.h"
 
-struct identity {
-    uint64_t start_time;
-    uint64_t command[2];
-};
-
 static ssize_t read_stat(char *text, size_t size)
 {
     int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -32,10 +27,10 @@ static ssize_t read_stat(char *text, size_t size)
 
 /* "pid (command) state ppid ...": the command may hold anything, so the last parenthesis counts. The start
    time is field 22, twenty spaces after it. */
-static struct identity identify(void)
+struct process_identity process_identify(void)
 {
     char text[1024];
-    struct identity me = {0};
+    struct process_identity me = {.pid = (int32_t)getpid()};
     if (read_stat(text, sizeof text) <= 0)
         return me;
     const char *begin = strchr(text, '('), *end = strrchr(text, ')');
@@ -53,16 +48,30 @@ static struct identity identify(void)
     return me;
 }
 
-void process_sign(struct shm_owner *owner)
+void process_unsign(struct shm_owner *owner, uint64_t joined_ns)
 {
-    struct identity me = identify();
-    /* Relaxed: for people. */
-    atomic_store_explicit(&owner->pid, (int32_t)getpid(), memory_order_relaxed);
-    atomic_store_explicit(&owner->start_time, me.start_time, memory_order_relaxed);
-    atomic_store_explicit(&owner->command[0], me.command[0], memory_order_relaxed);
-    atomic_store_explicit(&owner->command[1], me.command[1], memory_order_relaxed);
-    atomic_store_explicit(&owner->joined_ns, (uint64_t)clock_now_ns(), memory_order_relaxed);
-    atomic_store_explicit(&owner->sleeps, 0, memory_order_relaxed);
-    atomic_store_explicit(&owner->wakeups, 0, memory_order_relaxed);
-    atomic_store_explicit(&owner->occupied, 1, memory_order_relaxed);
+    /* Relaxed: who finds the lock taken sees it, as the kernel orders the two, and so cannot take the former
+       holder's words for those of the one that holds it now. */
+    atomic_compare_exchange_strong_explicit(&owner->joined_ns, &joined_ns, 0, memory_order_relaxed,
+                                            memory_order_relaxed);
+}
+
+/* Release: an inspector that sees one of these also sees, when it looks at joined_ns again, that the former
+   holder's is gone (pairs with its acquire loads). Otherwise one holder's pid could be shown with another's
+   command. */
+static void put64(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+void process_sign(struct shm_owner *owner, const struct process_identity *me)
+{
+    atomic_store_explicit(&owner->pid, me->pid, memory_order_release);
+    put64(&owner->start_time, me->start_time);
+    put64(&owner->command[0], me->command[0]);
+    put64(&owner->command[1], me->command[1]);
+    put64(&owner->sleeps, 0);
+    put64(&owner->wakeups, 0);
+    /* Last: from here on the words are ours. */
+    put64(&owner->joined_ns, (uint64_t)clock_now_ns());
 }

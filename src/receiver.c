@@ -16,6 +16,7 @@ struct shmchan_receiver {
     struct member member; /* first: after_fork gets a member */
     struct merge merge;
     struct pace pace;
+    struct backoff_habit habit;
     struct lane_reader *peeked; /* the lane whose head was handed out in place */
 };
 
@@ -172,10 +173,12 @@ static int sleep_for_message(shmchan_receiver *rx, int64_t deadline_ns)
 /* Spin shortly, for a message that is just coming. 1: there is one, 0, -errno. */
 static int spin_for_message(shmchan_receiver *rx, struct lane_reader **ret_lane)
 {
-    struct backoff backoff = {0};
+    struct backoff backoff = backoff_begin(&rx->habit);
     int r = 0;
     while (!*ret_lane && r == 0 && backoff_wait(&backoff, 1))
         *ret_lane = next_visible(rx, &r);
+    if (*ret_lane)
+        backoff_end(&backoff, &rx->habit);
     return r < 0 ? r : *ret_lane != NULL;
 }
 
@@ -331,7 +334,7 @@ ssize_t shmchan_recv_many(shmchan_receiver *rx, void *ret_messages, size_t count
         take_message(rx, lane, (char *)ret_messages + n * size);
         advance(rx, lane);
         /* An error that shows now (merge.error) is told by the next call. */
-    } while (++n < count && (lane = merge_next(&rx->merge)));
+    } while (++n < count && ((lane = merge_settled(&rx->merge)) || (lane = merge_next(&rx->merge))));
     return (ssize_t)n;
 }
 

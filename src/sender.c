@@ -20,6 +20,7 @@ struct shmchan_sender {
     bool waits_for_receiver;
     bool ordered;
     bool reserved;
+    struct backoff_habit habit;
     unsigned until_look;
     int64_t last_look_ns;
 };
@@ -212,13 +213,15 @@ static int spin_for_room(shmchan_sender *tx, uint64_t need)
 {
     uint64_t quarter = (tx->lane.shape.mask + 1) / 4, plenty = quarter < PLENTY ? quarter : PLENTY;
     unsigned turns_a_look = 1 + (unsigned)plenty / 4; /* the receiver may need a turn for every four */
-    struct backoff backoff = {0};
+    struct backoff backoff = backoff_begin(&tx->habit);
     int r = 0;
     while (backoff_wait(&backoff, turns_a_look)) {
         r = look_for_room(tx, need);
         if (r < 0 || (r > 0 && lane_room(&tx->lane) >= plenty))
-            return r;
+            break;
     }
+    if (r > 0)
+        backoff_end(&backoff, &tx->habit);
     return r;
 }
 

@@ -112,14 +112,46 @@ static void deadlines(void)
     expect(then >= now + (int64_t)INT32_MAX * 1000000);
 }
 
+static unsigned rounds_of(const struct backoff_habit *habit, struct backoff *ret_backoff)
+{
+    unsigned rounds = 0;
+    *ret_backoff = backoff_begin(habit);
+    while (backoff_wait(ret_backoff, 1))
+        expect(++rounds < 100000);
+    expect(!backoff_wait(ret_backoff, 1));
+    return rounds;
+}
+
 static void backing_off_ends(void)
 {
-    struct backoff backoff = {0};
-    unsigned rounds = 0;
-    while (backoff_wait(&backoff, 1))
-        expect(++rounds < 100000);
+    struct backoff_habit habit = {0};
+    struct backoff backoff;
+    unsigned rounds = rounds_of(&habit, &backoff);
     expect(rounds > 0);
-    expect(!backoff_wait(&backoff, 1));
+    backoff = backoff_begin(&habit);
+    unsigned in_large_steps = 0;
+    while (backoff_wait(&backoff, 7))
+        in_large_steps++;
+    expect(in_large_steps > 0 && in_large_steps < rounds);
+}
+
+/* A yield that helps again and again: no more spinning, but for a try now and then, which ends the habit if
+ * it helps. */
+static void a_habit_of_yielding(void)
+{
+    struct backoff_habit habit = {0};
+    struct backoff yielded, spun = backoff_begin(&habit);
+    unsigned rounds = rounds_of(&habit, &yielded), spinning = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct backoff now = backoff_begin(&habit);
+        spinning += now.spins > 0;
+        backoff_end(&yielded, &habit);
+    }
+    expect(spinning > 4 && spinning < 30);
+    struct backoff backoff;
+    expect(rounds_of(&(struct backoff_habit){.yielded = habit.yielded | 1}, &backoff) < rounds);
+    backoff_end(&spun, &habit);
+    expect(backoff_begin(&habit).spins > 0);
 }
 
 int main(int argc, char **argv)
@@ -135,6 +167,7 @@ int main(int argc, char **argv)
         {"a scribbled event neither kills nor hangs", a_scribbled_event_neither_kills_nor_hangs},
         {"deadlines", deadlines},
         {"backing off ends", backing_off_ends},
+        {"a habit of yielding", a_habit_of_yielding},
     };
     return suite_run("cond", rows, COUNT_OF(rows), argc, argv);
 }

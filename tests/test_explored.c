@@ -95,14 +95,19 @@ static void model_free(void *memory);
 #define liveness_hold                                     model_liveness_hold
 #define liveness_drop                                     model_liveness_drop
 #define liveness_held                                     model_liveness_held
+#define process_identify                                  model_process_identify
 #define process_sign                                      model_process_sign
+#define process_unsign                                    model_process_unsign
 #define segment_back_lane                                 model_back_lane
 #define segment_map_lane                                  model_map_lane
 #define segment_unmap_lane                                model_unmap_lane
 
-#define backoff_wait real_backoff_wait
+#define backoff_begin real_backoff_begin
+#define backoff_wait  real_backoff_wait
 #include "../src/cond.c"
+#undef backoff_begin
 #undef backoff_wait
+static struct backoff backoff_begin(const struct backoff_habit *habit);
 static bool backoff_wait(struct backoff *backoff, unsigned turns);
 
 #define watch merge_watch
@@ -735,6 +740,12 @@ static int model_clock_gettime(struct timespec *ret_now)
     return 0;
 }
 
+static struct backoff backoff_begin(const struct backoff_habit *habit)
+{
+    (void)habit;
+    return (struct backoff){0};
+}
+
 static bool backoff_wait(struct backoff *backoff, unsigned turns)
 {
     (void)turns;
@@ -820,9 +831,22 @@ void model_mutex_unlock(struct shm_control *control)
     model.mutex_held_by = 0;
 }
 
-void model_process_sign(struct shm_owner *owner)
+/* For people, and no step. */
+struct process_identity model_process_identify(void)
 {
-    atomic_store_explicit(&owner->occupied, 1, memory_order_relaxed);
+    return (struct process_identity){.pid = 1};
+}
+
+void model_process_sign(struct shm_owner *owner, const struct process_identity *me)
+{
+    (void)owner;
+    (void)me;
+}
+
+void model_process_unsign(struct shm_owner *owner, uint64_t joined_ns)
+{
+    (void)owner;
+    (void)joined_ns;
 }
 
 int model_back_lane(const struct segment *segment, uint32_t place)

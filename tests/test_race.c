@@ -51,7 +51,7 @@ static void *zeroed(size_t bytes)
 
 static void wait_for_room(struct sender *s)
 {
-    struct backoff backoff = {0};
+    struct backoff backoff = backoff_begin(&(struct backoff_habit){0});
     while (backoff_wait(&backoff, 1)) {
         expect(lane_look_for_room(&s->lane));
         if (lane_room(&s->lane))
@@ -124,7 +124,7 @@ static void sleep_for_message(struct ring *ring, struct merge *m)
 static struct lane_reader *next(struct ring *ring, struct merge *m)
 {
     for (;;) {
-        struct backoff backoff = {0};
+        struct backoff backoff = backoff_begin(&(struct backoff_habit){0});
         do {
             struct lane_reader *lane = merge_next(m);
             expect_is(m->error, 0);

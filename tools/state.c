@@ -123,7 +123,7 @@ enum channel_state channel_state_but_damage(const struct channel *now, const str
 
 enum channel_state channel_state(const struct channel *now, const struct channel *before)
 {
-    if (now->error == 0 && now->snapshot.lanes_damaged > 0)
+    if (now->error == 0 && (now->snapshot.lanes_damaged > 0 || now->snapshot.lanes_damaged_now > 0))
         return STATE_DAMAGED;
     return channel_state_but_damage(now, before);
 }
