@@ -185,7 +185,7 @@ static int read_header(int fd, struct shm_header *ret_header, struct stat *ret_s
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
-    return ret_header->magic == SHM_MAGIC ? 0 : -EBADMSG;
+    return n >= (ssize_t)sizeof ret_header->magic && ret_header->magic == SHM_MAGIC ? 0 : -EBADMSG;
 }
 
 /* Not following links, and not waiting for whoever opens the other end of a FIFO. */
