@@ -76,7 +76,7 @@ static struct shm_control *region(void)
 static void *spin(void *unused)
 {
     (void)unused;
-    for (volatile int i = 0;; i = i + 1)
+    for (volatile unsigned i = 0;; i = i + 1)
         ;
     return NULL;
 }
@@ -464,7 +464,11 @@ eventually watched 300
 check "cut off again and again: the watcher lives" kill -0 "$watcher"
 check "cut off again and again: no descriptor is lost" \
     test "$(find "/proc/$watcher/fd" -mindepth 1 2>/dev/null | wc -l)" -le 12
-check "cut off again and again: no mapping is lost" test "$(wc -l <"/proc/$watcher/maps")" -le $((maps + 4))
+if grep -q asan "/proc/$watcher/maps"; then
+    skip "cut off again and again: no mapping is lost" "AddressSanitizer maps as it likes"
+else
+    check "cut off again and again: no mapping is lost" test "$(wc -l <"/proc/$watcher/maps")" -le $((maps + 4))
+fi
 has "cut off again and again: it was seen" "$work/watched" '"state":"damaged"'
 end "$watcher" KILL
 end "$flap" KILL
@@ -510,7 +514,7 @@ kilobytes=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$watcher/status")
 if grep -q asan "/proc/$watcher/maps"; then
     skip "many: places that are not in use take no memory" "AddressSanitizer takes much"
 else
-    check "many: places that are not in use take no memory ($kilobytes KB)" test "$kilobytes" -le 60000
+    check "many: places that are not in use take no memory ($kilobytes KB)" test "$kilobytes" -le 15000
 fi
 end "$watcher" KILL
 "$stat" --json >/dev/full 2>"$work/err"
