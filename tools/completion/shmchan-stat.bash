@@ -25,7 +25,8 @@ _shmchan_stat_limits()
 _shmchan_stat()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} word
-    local states='damaged stalled no-receiver full orphaned no-senders foreign-version unreadable flowing idle'
+    local states='damaged stalled no-receiver missing full orphaned no-senders foreign-version unreadable
+        flowing idle'
     local options='-a --all -w --watch --json --openmetrics --check --warning --critical --ok
         --remove-orphans --yes --dry-run --help --version'
     COMPREPLY=()
