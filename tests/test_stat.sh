@@ -18,6 +18,7 @@ source=$(dirname "$0")/..
 prefix=/shmchan-test-$$
 work=$(mktemp -d) || exit 1
 peers=
+group=
 # Of one locale, so that bars are ASCII; sections that want another say so.
 export LC_ALL=C
 
@@ -27,7 +28,10 @@ cleanup() {
     for pid in $peers; do
         kill -KILL "$pid" 2>/dev/null
     done
+    # Who is frozen does not end.
+    [ -z "$group" ] || echo "$thawed" >"$group/$freeze"
     wait
+    [ -z "$group" ] || rmdir "$group"
     rm -f "/dev/shm$prefix"-*
     rm -rf "$work"
 }
@@ -38,182 +42,6 @@ trap 'exit 1' HUP INT TERM
 . "$source/tests/saying.sh"
 
 # ---------------------------------------------------------------- helpers
-
-# A peer does what its arguments say, one after the other, prints each when it is done, and leaves without
-# closing, so that whoever wants an orderly end says so.
-cat >"$work/peer.c" <<'EOC'
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "layout.h"
-#include "shmchan.h"
-
-static struct shmchan_options options = {.struct_size = sizeof(struct shmchan_options), .message_size = 8};
-static shmchan_sender *tx;
-static shmchan_receiver *rx;
-static const char *name;
-
-/* A forked child that stops before the library's fork handler has run in it: registered before that is. */
-static int child_pauses;
-static void in_child(void)
-{
-    if (child_pauses)
-        for (;;)
-            pause();
-}
-__attribute__((constructor(101))) static void early(void)
-{
-    pthread_atfork(NULL, NULL, in_child);
-}
-
-static struct shm_control *region(int flags)
-{
-    char path[300];
-    snprintf(path, sizeof path, "/dev/shm%s", name);
-    int fd = open(path, flags);
-    void *p = mmap(NULL, sizeof(struct shm_control) + sizeof(struct shm_place), PROT_READ | PROT_WRITE,
-                   MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED)
-        abort();
-    return p;
-}
-
-/* Shorter and long enough again, for as long as we live. */
-static void flap(int bytes)
-{
-    char path[300];
-    snprintf(path, sizeof path, "/dev/shm%s", name);
-    char *copy = malloc((size_t)bytes);
-    int fd = open(path, O_RDWR);
-    if (copy == NULL || pread(fd, copy, (size_t)bytes, 0) != bytes)
-        abort();
-    for (;;) {
-        if (ftruncate(fd, 4096) < 0 || pwrite(fd, copy, (size_t)bytes, 0) != bytes)
-            abort();
-    }
-}
-
-static int trace(int pid)
-{
-    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)
-        return -1;
-    return waitpid(pid, NULL, __WALL) == pid ? 0 : -1;
-}
-
-static int act(const char *what, const char *value)
-{
-    uint64_t message = 0;
-    void *slot;
-    int r = 0;
-    if (strcmp(what, "capacity") == 0)
-        options.capacity = (uint32_t)atoi(value);
-    else if (strcmp(what, "places") == 0)
-        options.max_senders = (uint32_t)atoi(value);
-    else if (strcmp(what, "mode") == 0)
-        options.mode = (uint32_t)strtoul(value, NULL, 8);
-    else if (strcmp(what, "flags") == 0)
-        options.flags = (uint32_t)atoi(value);
-    else if (strcmp(what, "type") == 0)
-        options.type = value;
-    else if (strcmp(what, "command") == 0)
-        r = prctl(PR_SET_NAME, value);
-    else if (strcmp(what, "create-receiver") == 0)
-        r = shmchan_receiver_create(name, &options, &rx);
-    else if (strcmp(what, "open-receiver") == 0)
-        r = shmchan_receiver_open(name, NULL, &rx);
-    else if (strcmp(what, "create-sender") == 0)
-        r = shmchan_sender_create(name, &options, &tx);
-    else if (strcmp(what, "open-sender") == 0)
-        r = shmchan_sender_open(name, NULL, &tx);
-    else if (strcmp(what, "send") == 0)
-        for (int n = atoi(value); r == 0 && n > 0; n--)
-            r = shmchan_send(tx, &message);
-    else if (strcmp(what, "receive") == 0)
-        /* The end is no message, and not the end if another sender comes. */
-        for (int n = atoi(value); r >= 0 && n > 0; n -= r > 0) {
-            r = shmchan_recv(rx, &message);
-            if (r == 0)
-                usleep(10000);
-        }
-    else if (strcmp(what, "send-for-ever") == 0)
-        while (r == 0)
-            r = shmchan_send(tx, &message);
-    else if (strcmp(what, "receive-for-ever") == 0)
-        while (r >= 0)
-            r = shmchan_recv(rx, &message);
-    else if (strcmp(what, "pair") == 0)
-        r = shmchan_pair(&options, &tx, &rx);
-    else if (strcmp(what, "send-now-and-then") == 0)
-        while (r == 0) {
-            r = shmchan_send(tx, &message);
-            usleep(1000);
-        }
-    else if (strcmp(what, "receive-slowly") == 0)
-        while (r >= 0) {
-            r = shmchan_recv(rx, &message);
-            usleep((useconds_t)atoi(value));
-        }
-    else if (strcmp(what, "fork") == 0) {
-        child_pauses = 1;
-        if (fork() < 0)
-            abort();
-    } else if (strcmp(what, "trace") == 0)
-        r = trace(atoi(value));
-    else if (strcmp(what, "scribble-tail") == 0)
-        region(O_RDWR)->places[0].tail = UINT64_C(1) << 40;
-    else if (strcmp(what, "scribble-mutex-owner") == 0)
-        region(O_RDWR)->mutex_owner_pid = atoi(value);
-    else if (strcmp(what, "flap") == 0)
-        flap(atoi(value));
-    else if (strcmp(what, "reserve") == 0)
-        r = shmchan_reserve(tx, &slot, SHMCHAN_FOREVER);
-    else if (strcmp(what, "close-sender") == 0)
-        shmchan_sender_close(tx);
-    else if (strcmp(what, "close-receiver") == 0)
-        shmchan_receiver_close(rx);
-    else if (strcmp(what, "pause") == 0)
-        pause();
-    else if (strcmp(what, "unlink") == 0)
-        r = shmchan_unlink(name);
-    else
-        abort();
-    return r;
-}
-
-int main(int argc, char **argv)
-{
-    /* Should the script be killed. */
-    alarm(900);
-    name = argv[1];
-    for (int i = 2; i < argc; i++) {
-        char *value = strchr(argv[i], '=');
-        if (value != NULL)
-            *value++ = '\0';
-        if (strcmp(argv[i], "pause") == 0) {
-            printf("ready\n");
-            fflush(stdout);
-        }
-        int r = act(argv[i], value);
-        if (r < 0) {
-            fprintf(stderr, "peer: %s: %s\n", argv[i], shmchan_strerror(r));
-            _exit(1);
-        }
-        printf("%s\n", argv[i]);
-        fflush(stdout);
-    }
-    _exit(0);
-}
-EOC
 
 # query FILE STEP...: what the JSON document has there. A step is a key, an index, key=value for the
 # element of an array in which that holds, or # for how many there are.
@@ -271,7 +99,7 @@ compile() {
     ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" \
         -o "$@" -pthread -lrt
 }
-compile "$work/peer" "$work/peer.c" "$build/libshmchan.a" || exit 1
+compile "$work/peer" "$source/tests/peer.c" "$build/libshmchan.a" || exit 1
 # shellcheck disable=SC2046  # likewise
 compile "$work/query" "$work/query.c" $(pkg-config --cflags --libs jansson) || exit 1
 
@@ -422,7 +250,7 @@ for wrong in --nonsense -x -xy --json=1 "--$(printf '\033')[2J"; do
 done
 while read -r wrong; do
     # shellcheck disable=SC2086  # words
-    "$stat" $wrong >"$work/out" 2>"$work/err"
+    timeout 60 "$stat" $wrong >"$work/out" 2>"$work/err"
     is "what does not go together ($wrong) is status 2" $? 2
     has "... and says so" "$work/err" "^shmchan-stat: .*; see 'shmchan-stat --help'\$"
 done <<'END'
@@ -436,8 +264,12 @@ done <<'END'
 --watch=1e3
 --critical
 --remove-orphans --json
+-a /name
+-w -a /name
+--openmetrics -a /name
+--remove-orphans -a
 END
-for wrong in "--check --nonsense" "--check --warning nonsense" "--nonsense --check" "--check --json"; do
+for wrong in "--check -a" "--check --nonsense" "--check --warning nonsense" "--nonsense --check" "--check --json"; do
     # shellcheck disable=SC2086  # words
     "$stat" $wrong >"$work/out" 2>"$work/err"
     is "a monitor's wrong usage ($wrong) is status 3" $? 3
@@ -465,6 +297,10 @@ if alone true 2>/dev/null; then
     alone "$stat" --json >"$work/json"
     is "no channel in JSON is no failure" $? 0
     is "... and an empty array" "$(query channels '#')" 0
+    # shellcheck disable=SC2016  # for the other shell
+    alone sh -c 'mount -t tmpfs none /dev && exec "$0" "$@"' "$stat" --check >"$work/out" 2>"$work/err"
+    is "without /dev/shm a monitor is told that nothing is known: status" $? 3
+    is "... in words" "$(cat "$work/out")" "SHMCHAN UNKNOWN: cannot list the channels: there is no /dev/shm"
 else
     skip "no channel at all" "needs a mount namespace"
 fi
@@ -666,12 +502,19 @@ check "stopped: and runs again" eventually asks here senders 0 process
 
 # ---------------------------------------------------------------- another PID namespace
 
+peer unseen-r "$prefix-unseen" capacity=4 create-receiver receive-for-ever
+eventually said unseen-r create-receiver || not_ok "a channel is made"
+peer unseen-s "$prefix-unseen" open-sender pause
+ready unseen-s
 if unshare --pid --fork --mount-proc true 2>/dev/null; then
     unshare --pid --fork --mount-proc "$stat" "$channel" >"$work/page"
     is "elsewhere: status" $? 0
     has "elsewhere: receiver" "$work/page" '^  state +elsewhere$'
     has "elsewhere: sender" "$work/page" "^ +0 +elsewhere +$sender +peer +3 "
     has "elsewhere: diagnosis" "$work/page" 'not visible from here\).* what it does cannot be seen from here'
+    unshare --pid --fork --mount-proc "$stat" "$prefix-unseen" >"$work/page"
+    has "elsewhere: who may be stopped is not called well" "$work/page" '^  No trouble is seen, and nothing is sent: '\
+'no message waits. The receiver .* lives; whether it is stopped cannot be seen from here\.$'
     unshare --pid --fork --mount-proc "$stat" --json "$channel" >"$work/json"
     fact "elsewhere: in JSON" elsewhere senders 0 process
     fact "elsewhere: and alive" alive senders 0 state
@@ -729,6 +572,7 @@ fact "killed: gone with messages" 1 senders_gone_with_messages
 in_state "killed" stalled 2 \
     "Sender 0 \\(pid $sender, \`peer\`\\) died with 3 messages still to be received and one reserved that is "\
 "lost\\.\$"
+has "killed: nobody is left to be blocked" "$work/sentence" '; no sender is there\.'
 has "page: dead" "$work/page" "^ +0 +dead +$sender +peer +5 +- +3/8 +#+[.]+ +lost +- +0 +5\$"
 has "page: abandoned by whom" "$work/page" \
     "^  abandoned +3 messages, still to be received, and a reservation, lost, by sender 0 \\(pid $sender, "\
@@ -843,7 +687,7 @@ check "stalled: its sender is blocked" eventually asks 1 senders_blocked
 check "stalled: a receiver that does not receive" eventually shows stalled
 in_state "a receiver that does not receive" stalled 2 \
     "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for .* although 16 messages wait; it "\
-"waits for something other than messages \\(state S\\); 1 of 1 sender is blocked.*gdb -p $receiver"
+"waits for something other than messages \\(state S\\); the only sender has been blocked.*gdb -p $receiver"
 peer tracer /none "trace=$receiver" pause
 if eventually said tracer 'trace\|ready'; then
     check "traced: it stalls" eventually shows stalled
@@ -859,19 +703,119 @@ look "$channel"
 # It had a receiver and does not wait for another.
 check "a dead receiver, and a sender that was told" eventually asks orphaned state
 
+# A receiver that a debugger cannot stop.
+for state in D Z; do
+    channel=$prefix-state-$state
+    action=vfork said='[(]state D[)]'
+    [ $state = Z ] && action=end-main-thread said='main thread has ended; .*[(]state S of the liveliest of its 2 threads[)]'
+    peer "state-$state-r" "$channel" capacity=4 create-receiver "$action"
+    receiver=$peer
+    ready "state-$state-r"
+    peer "state-$state-s" "$channel" open-sender send=4 pause
+    ready "state-$state-s"
+    eventually process_letter "$receiver" $state || not_ok "state $state"
+    look "$channel"
+    in_state "state $state" stalled 2 "$said.* as root, in /proc/$receiver/(stack|task/\\*/stack)\\.\$"
+    has_not "state $state: no debugger" "$work/sentence" gdb
+    end "$peer" KILL
+    end "$receiver" KILL
+done
+
+# One that sleeps in the channel and does not wake: forged, and then for real.
+channel=$prefix-asleep
+peer unwaking-r "$channel" capacity=4 create-receiver pause
+receiver=$peer
+ready unwaking-r
+peer unwaking-s "$channel" open-sender send=3 pause
+ready unwaking-s
+peer unwaking-x "$channel" scribble-asleep pause
+ready unwaking-x
+look "$channel"
+in_state "asleep" stalled 2 "^  The receiver \\(pid $receiver, \`peer\`\\) has taken nothing for .* although 3 "\
+"messages wait; it sleeps in the channel and has not woken up \\(is it frozen, or has it no CPU\\?\\); no sender "\
+"is blocked yet\\. Its control group, .*, is in /proc/$receiver/cgroup\\.\$"
+has "asleep: page" "$work/page" '^  asleep +for [0-9.]* m?s$'
+end "$receiver" KILL
+
+# A control group, if that can be had: $group, its files $members and $freeze, and what is written to the latter.
+freezer() {
+    if mkdir "/sys/fs/cgroup/freezer$prefix" 2>/dev/null; then
+        group=/sys/fs/cgroup/freezer$prefix members=tasks freeze=freezer.state frozen=FROZEN thawed=THAWED
+    elif [ -e /sys/fs/cgroup/cgroup.controllers ] && mkdir "/sys/fs/cgroup$prefix" 2>/dev/null; then
+        group=/sys/fs/cgroup$prefix members=cgroup.procs freeze=cgroup.freeze frozen=1 thawed=0
+    else
+        return 1
+    fi
+}
+if freezer; then
+    channel=$prefix-frozen
+    peer frozen-r "$channel" capacity=8 create-receiver receive-for-ever
+    receiver=$peer
+    check "frozen: it sleeps" eventually asks true receiver asleep
+    echo "$receiver" >"$group/$members" && echo "$frozen" >"$group/$freeze"
+    peer frozen-s "$channel" open-sender send=3 pause
+    ready frozen-s
+    look "$channel"
+    in_state "frozen" stalled 2 'although 3 messages wait; it sleeps in the channel and has not woken up'
+    "$stat" --check "$channel" >"$work/out"
+    is "frozen: a monitor is told" $? 2
+    echo "$thawed" >"$group/$freeze"
+    check "frozen: it goes on" eventually asks 0 used_messages
+    end "$receiver" KILL
+    rmdir "$group"
+    group=
+else
+    skip "frozen" "no control group can be made"
+fi
+
 channel=$prefix-alone
 peer alone-r "$channel" capacity=4 create-receiver receive-for-ever
 receiver=$peer
 eventually said alone-r create-receiver || not_ok "a channel is made"
 look "$channel"
+check "no sender yet: its receiver falls asleep" eventually asks true receiver asleep
 in_state "no sender yet" "no senders" 1 "^  No sender has joined yet\\. The receiver \\(pid $receiver, "\
-"\`peer\`\\) is there"
+"\`peer\`\\) is there and waits for the first\\. Start a sender\\.\$"
 peer alone-s "$channel" open-sender pause
 ready alone-s
 end "$peer" KILL
 check "no senders: it is told apart from none yet" eventually asks 1 senders_died
 in_state "no senders any more" "no senders" 1 '^  No sender is there: the only one that joined ended without '\
-'closing'
+'closing.* is there, no message waits\. It sees the end of the channel now;'
+
+# One that does not wait is not said to, and what waits comes before the end.
+channel=$prefix-elsewise
+peer elsewise-r "$channel" capacity=4 create-receiver pause
+ready elsewise-r
+look "$channel"
+in_state "no sender yet, nor a wait for one" "no senders" 1 '^  No sender has joined yet\. The receiver .* is '\
+'there\. Start a sender\.$'
+
+channel=$prefix-left
+peer left-r "$channel" capacity=64 create-receiver receive-slowly=100000
+receiver=$peer
+eventually said left-r create-receiver || not_ok "a channel is made"
+peer left-s "$channel" open-sender send=60 close-sender
+eventually said left-s close-sender
+check "no senders, and messages: what comes first" eventually page_says 'The receiver .* is there, [0-9]+ messages? '\
+'waits?\. It sees the end of the channel after that;'
+end "$receiver" KILL
+
+# Who was killed has not told its senders.
+channel=$prefix-ended
+peer ended-r "$channel" capacity=4 create-receiver pause
+receiver=$peer
+ready ended-r
+peer ended-s "$channel" open-sender pause
+ready ended-s
+end "$receiver" KILL
+look "$channel"
+in_state "a receiver that was killed" "no receiver" 2 'is there: sends fail \(EPIPE\) after 100 ms or 16 messages, '\
+'whichever comes last\. Start a receiver'
+peer ended-r2 "$channel" open-receiver close-receiver pause
+ready ended-r2
+look "$channel"
+in_state "a receiver that closed" "no receiver" 2 'is there: sends fail \(EPIPE\)\. Start a receiver'
 
 # flags=1: it waits for a receiver.
 channel=$prefix-waits
@@ -880,7 +824,7 @@ ready waits-r
 peer waits-s "$channel" open-sender send-for-ever
 check "a closed receiver: a sender is blocked" eventually asks 1 senders_blocked
 in_state "a closed receiver" "no receiver" 2 '^  The receiver .* has closed, and no other has come; 4 '\
-'messages wait, 1 sender is there: 1 of 1 sender is blocked'
+'messages wait, 1 sender is there: it has been blocked for '
 peer waits-r2 "$channel" open-receiver receive=1 pause
 receiver=$peer
 ready waits-r2
@@ -923,13 +867,14 @@ is "memfd: it is found" "${channel%%[0-9]*}" memfd:
 has "memfd: in the list" "$work/out" "^$channel +stalled +3/8 +#+[.]+ +1/256 +$holder +8 +8 +struct task "
 look "$channel"
 is "memfd: by its name" "$status" 0
+has "memfd: its mode means nothing, and is not shown" "$work/page" "^  owner +uid $(id -u)\$"
 in_state "memfd" stalled 2 "^  The receiver \\(pid $holder, "
 has "memfd: who has it" "$work/page" "^  name +none; pid $holder has it open as descriptor [0-9]+\$"
 fact "memfd: who has it, in JSON" "$holder" holder_pid
 end "$holder" KILL
 "$stat" "$channel" >"$work/out" 2>"$work/err"
 is "memfd: it goes with its last process" $? 1
-has "memfd: and is not there" "$work/err" "^shmchan-stat: $channel: no channel of this name"
+is "memfd: and is not there" "$(head -n 1 "$work/out")" "$channel: missing"
 
 # ---------------------------------------------------------------- what a region says is not to be trusted
 
@@ -961,28 +906,33 @@ fact "an odd name in JSON" "$odd_name" name
 refused() {
     "$stat" "$1" "$readable" >"$work/page" 2>"$work/err"
     is "$3: status" $? 1
-    has "$3: says why" "$work/err" "^shmchan-stat: $1: .+"
-    is "$3: in one line" "$(wc -l <"$work/err")" 1
+    is "$3: its state" "$(head -n 1 "$work/page")" "$1: $4"
+    sed -n 2p "$work/page" >"$work/sentence"
+    has "$3: says why" "$work/sentence" '^  [A-Z].*\.$'
+    is "$3: and no more" "$(sed -n 3p "$work/page")$(cat "$work/err")" ""
     has "$3: the other is shown" "$work/page" "^$readable: "
-    "$stat" --json "$1" "$readable" >"$work/json" 2>/dev/null
+    "$stat" --json "$1" "$readable" >"$work/json" 2>"$work/err"
     is "$3: JSON status" $? 1
+    has "$3: JSON: says which" "$work/err" "^shmchan-stat: $1: .+"
+    is "$3: JSON: in one line" "$(wc -l <"$work/err")" 1
     cat "$work/json" >>"$work/documents"
     fact "$3: JSON state" "$4" state
     fact "$3: JSON symbol" "$2" error
     fact "$3: JSON words" "$(sed "s|^shmchan-stat: $1: ||" "$work/err")" error_text
+    fact "$3: JSON diagnosis" "$(sed 's/^  //' "$work/sentence")" diagnosis
     is "$3: the other is in the JSON" "$(query channels 1 name)" "$readable"
 }
 
 # listed NAME WHAT STATE: with its reason, and no failure.
 listed() {
-    reason=$(sed "s|^shmchan-stat: $1: ||" "$work/err")
+    reason=$(sed 's/^  //' "$work/sentence")
     "$stat" >"$work/out"
     is "$2: the list's status" $? 0
     check "$2: the list says why" grep -Fq "$reason" "$work/out"
-    has "$2: in its line" "$work/out" "^$1 +$3 +[a-z]"
+    has "$2: in its line" "$work/out" "^$1 +$3 +[A-Z]"
 }
 
-refused "$prefix-nowhere" ENOENT "no such channel" unreadable
+refused "$prefix-nowhere" ENOENT "no such channel" missing
 refused "/a/b" EINVAL "a name with slashes" unreadable
 refused "/$(printf '%0300d' 0)" ENAMETOOLONG "a name too long" unreadable
 "$stat" "" >"$work/out" 2>"$work/err"
@@ -1038,7 +988,23 @@ peer lane-x "$channel" scribble-tail pause
 ready lane-x
 check "a damaged lane: it is found" eventually asks 1 lanes_damaged
 in_state "a damaged lane" damaged 2 '^  Something has written into this region that should not: 1 time the '\
-'receiver found a lane damaged'
+'receiver found a lane damaged.*, end all users of the channel and make it anew\.'
+has_not "a damaged lane: there is but one cure" "$work/sentence" 'Start a receiver'
+
+# The same while nobody receives: nothing was put right yet.
+channel=$prefix-lane-now
+peer lane-now-r "$channel" capacity=4 create-receiver pause
+ready lane-now-r
+peer lane-now-s "$channel" open-sender send=1 pause
+ready lane-now-s
+peer lane-now-x "$channel" scribble-tail pause
+ready lane-now-x
+look "$channel"
+fact "a lane damaged now: JSON" 1 lanes_damaged_now
+fact "a lane damaged now: whose" true senders 0 lane_damaged
+in_state "a lane damaged now" damaged 2 '^  Something has written into this region that should not: 1 lane is damaged '\
+'and not put right yet; messages'
+has "page: a damaged lane" "$work/page" '^ +0 +alive .* damaged +[.]+ '
 
 # Who is stopped while it joins would be named so.
 channel=$prefix-mutex
@@ -1052,6 +1018,8 @@ has "the mutex's holder" "$work/page" 'Pid [0-9]+ has begun to join or take over
 peer mutex-y "$channel" scribble-mutex-owner=2147483647 pause
 ready mutex-y
 look "$channel"
+has "the mutex's holder, in the same words" "$work/page" '^  mutex +held by pid 2147483647, which is joining or taking '\
+'over$'
 has "the mutex's holder that is not there" "$work/page" 'Pid 2147483647 .* no such process is visible here'
 
 # Truncated under one's eyes, again and again: SIGBUS is not the end.
@@ -1104,8 +1072,8 @@ fi
 if nobody true 2>/dev/null; then
     nobody "$stat" "$prefix-orphan" "$readable" >"$work/page" 2>"$work/err"
     is "no permission: status" $? 1
-    has "no permission: says why" "$work/err" "^shmchan-stat: $prefix-orphan: .*ermission"
-    has "no permission: whose it is" "$work/err" "it is uid $(id -u)'s, mode 0[60]00"
+    is "no permission: its state" "$(head -n 1 "$work/page")" "$prefix-orphan: unreadable"
+    has "no permission: whose it is" "$work/page" "^  This user may not read it \\(uid $(id -u)'s, mode 0[60]00\\)"
     has "read permission is enough" "$work/page" "^$readable: no receiver\$"
     has "... to see who lives" "$work/page" '^ +0 +alive .* 1/4 '
     nobody "$stat" --json "$prefix-orphan" >"$work/json" 2>/dev/null
@@ -1113,12 +1081,15 @@ if nobody true 2>/dev/null; then
     fact "no permission: JSON state" unreadable state
     has "no permission: JSON says why" "$work/json" "\"diagnosis\": \"This user may not read it"
     cat "$work/json" >>"$work/documents"
-    nobody "$stat" >"$work/out" 2>/dev/null
+    nobody "$stat" >"$work/out" 2>"$work/err"
     has_not "no permission: not in the list" "$work/out" "^$prefix-orphan "
+    has "no permission: the list says what it lacks" "$work/err" \
+        '^shmchan-stat: [0-9]+ files? in /dev/shm that this user may not read (is|are) left out \(see -a\)$'
     nobody "$stat" -a >"$work/out" 2>"$work/err"
     is "no permission: -a is no failure" $? 0
     has "no permission: -a has it, and why" "$work/out" \
-        "^$prefix-orphan +unreadable +This user may not read it \\(uid $(id -u)'s, mode 0[60]00\\)"
+        "^$prefix-orphan +unreadable +uid $(id -u)'s, mode 0[60]00; may be no channel\$"
+    has "no permission: -a says once what to do" "$work/err" 'may be channels or not; ask as their owner or as root$'
     has "read permission is enough for the list" "$work/out" "^$readable +no receiver +1/4 "
 else
     skip "no permission" "no setpriv"
@@ -1166,6 +1137,8 @@ cat >"$work/terminal" <<'EOC'
 work=$1 columns=$2
 shift 2
 cp "$work/telemetry.queue" "$work/old" /dev/shm/ || exit 1
+head -c 4096 /dev/shm/telemetry.queue >/dev/shm/cut || exit 1
+[ -z "${long-}" ] || cp "$work/telemetry.queue" "/dev/shm/$long" || exit 1
 cp "$work/telemetry.queue" /dev/shm/telemetry.of.the.northern.station.sensor.41 || exit 1
 cp "$work/telemetry.queue" /dev/shm/telemetry.of.the.northern.station.sensor.42 || exit 1
 script -qec "stty cols $columns; exec env $*" /dev/null </dev/null
@@ -1178,6 +1151,15 @@ on_terminal() {
 narrow() {
     awk -v most="$1" '{ gsub(/\033\[[0-9;]*m/, "") } length > most { exit 1 }' "$work/out"
 }
+# A page with times in it.
+stopped=$prefix-terminal
+peer terminal-r "$stopped" capacity=4 create-receiver pause
+receiver=$peer
+ready terminal-r
+peer terminal-s "$stopped" open-sender send-for-ever
+channel=$stopped
+check "terminals: a sender is blocked" eventually more 100000000 senders 0 asleep_ns
+kill -STOP "$receiver"
 if script --version >/dev/null 2>&1 && alone true 2>/dev/null; then
     cp "/dev/shm$prefix-orphan" "$work/telemetry.queue"
     cp "/dev/shm$prefix-version" "$work/old"
@@ -1185,6 +1167,11 @@ if script --version >/dev/null 2>&1 && alone true 2>/dev/null; then
     on_terminal 80 NO_COLOR=1 "$stat"
     has "80 columns: the list" "$work/out" '^/telemetry\.queue '
     has "80 columns: a reason is folded under itself" "$work/out" '^                  +[a-z]'
+    aligned() {
+        [ "$(sed -n 's/\(.*foreign version *\)The channel.*/\1/p; s/\(.*damaged *\)Not a.*/\1/p' "$work/out" |
+            awk '{ print length }' | sort | uniq -c | tr -s ' ')" = " 2 $1" ]
+    }
+    check "80 columns: reasons begin in one column, under the next head" aligned 43
     has "80 columns: a long name keeps beginning and end" "$work/out" '^/tel[a-z.]*\.\.[a-z.]*sor\.41 +orphaned'
     has "80 columns: so that it differs from the next" "$work/out" '^/tel[a-z.]*\.\.[a-z.]*sor\.42 +orphaned'
     check "80 columns are enough for the list" narrow 80
@@ -1196,6 +1183,28 @@ if script --version >/dev/null 2>&1 && alone true 2>/dev/null; then
     has "200 columns: the whole name" "$work/out" '^/telemetry\.of\.the\.northern\.station\.sensor\.42 '\
 '+orphaned .* -$'
     check "200 columns are enough for the list" narrow 200
+    # One name that is too long for any line leaves the others as they are, and costs no column that matters more.
+    long=$(printf 'long.name.%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20)
+    export long
+    on_terminal 200 NO_COLOR=1 "$stat"
+    has "a very long name: 200 columns have all that they had" "$work/out" '^NAME .* TYPE +SENT/S +RECVD/S +COMMAND$'
+    has "a very long name: others are whole" "$work/out" '^/telemetry\.of\.the\.northern\.station\.sensor\.42 '
+    check "a very long name: 200 columns are enough" narrow 200
+    on_terminal 80 NO_COLOR=1 "$stat"
+    has "a very long name: at 80 the type goes before names do" "$work/out" '^NAME .* CAP$'
+    has "a very long name: at 80 it has as much as is left" "$work/out" '^/[a-z.]{23,} +orphaned'
+    check "a very long name: 80 columns are enough" narrow 80
+    unset long
+    # Sentences are not broken between a number and its unit.
+    torn=0
+    for columns in 40 43 46 49 52 55 58 61 64 67 70 73 76 79; do
+        script -qec "stty cols $columns; NO_COLOR=1 exec $stat $stopped" /dev/null </dev/null 2>&1 | tr -d '\r' |
+            grep -Eq '^  (ms|s|min|h|d)[ ,;.]' && torn=$((torn + 1))
+    done
+    is "a number is not torn from its unit" $torn 0
+    script -qec "stty cols 60; exec $stat --remove-orphans </dev/null" /dev/null </dev/null 2>&1 | tr -d '\r' >"$work/out"
+    has "what is told on a terminal is told" "$work/out" '^shmchan-stat: nobody can be asked'
+    check "... and folded" narrow 60
     for columns in 1 7 20 40 60; do
         on_terminal $columns NO_COLOR=1 "$stat"
         has "$columns columns: the list" "$work/out" 'orphaned'

@@ -29,15 +29,14 @@ peers=
 # shellcheck disable=SC3045  # where there is none, there are core files
 ulimit -c 0 2>/dev/null
 
+tmux=
 cleanup() {
     # bash would tell of each peer that it was killed.
     exec 2>/dev/null
     for pid in $peers; do
         kill -KILL "$pid" 2>/dev/null
     done
-    for columns in 80 200; do
-        TMUX_TMPDIR=$work tmux -L $columns kill-server
-    done
+    [ -z "$tmux" ] || $tmux kill-server
     wait
     rm -f "/dev/shm$prefix"-*
     rm -rf "$work"
@@ -50,166 +49,12 @@ trap 'exit 1' HUP INT TERM
 
 # ---------------------------------------------------------------- peers
 
-# A peer does what its arguments say, one after the other, prints each when it is done, and leaves without
-# closing, so that whoever wants an orderly end says so.
-cat >"$work/peer.c" <<'EOC'
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
-
-#include "shmchan.h"
-
-static struct shmchan_options options = {.struct_size = sizeof(struct shmchan_options), .message_size = 8};
-static shmchan_sender *tx;
-static shmchan_receiver *rx;
-static const char *name;
-
-/* Takes the channel as it is, or makes one: whichever is there. Whoever removes it must do so between. */
-static int take(void)
-{
-    for (;;) {
-        int r = shmchan_receiver_open(name, NULL, &rx);
-        if (r == -ENOENT)
-            r = shmchan_receiver_create(name, &options, &rx);
-        if (r != -EEXIST && r != -ENOENT)
-            return r;
-    }
-}
-
-/* For whom holds a channel it is there, and it is the one that it holds. */
-static int use(uint64_t round)
-{
-    struct shmchan_snapshot snapshot;
-    shmchan_sender *other;
-    uint64_t message = 0;
-    int r = shmchan_sender_open(name, NULL, &other);
-    if (r < 0)
-        return r;
-    r = shmchan_send(other, &round);
-    if (r == 0)
-        r = shmchan_inspect(name, &snapshot);
-    if (r == 0 && (snapshot.receiver.pid != getpid() || snapshot.receiver.state != SHMCHAN_PLACE_HELD))
-        r = -EXDEV;
-    shmchan_sender_close(other);
-    if (r == 0)
-        r = shmchan_recv(rx, &message);
-    return r < 0 ? r : r == 1 && message == round ? 0 : -EBADMSG;
-}
-
-/* Opens, uses and closes, again and again; what is left behind each time is an orphan. */
-static int churn(int rounds)
-{
-    for (int i = 1; i <= rounds; i++) {
-        int r = take();
-        if (r == 0)
-            r = use((uint64_t)i);
-        if (r < 0) {
-            fprintf(stderr, "peer: round %d: %s\n", i, shmchan_strerror(r));
-            return r;
-        }
-        shmchan_receiver_close(rx);
-        if (i % 16 == 0)
-            usleep(2000);
-    }
-    return 0;
-}
-
-static int act(const char *what, const char *value)
-{
-    uint64_t message = 0;
-    void *slot;
-    int r = 0;
-    if (strcmp(what, "capacity") == 0)
-        options.capacity = (uint32_t)atoi(value);
-    else if (strcmp(what, "mode") == 0)
-        options.mode = (uint32_t)strtoul(value, NULL, 8);
-    else if (strcmp(what, "flags") == 0)
-        options.flags = (uint32_t)atoi(value);
-    else if (strcmp(what, "type") == 0)
-        options.type = value;
-    else if (strcmp(what, "command") == 0)
-        r = prctl(PR_SET_NAME, value);
-    else if (strcmp(what, "create-receiver") == 0)
-        r = shmchan_receiver_create(name, &options, &rx);
-    else if (strcmp(what, "create-sender") == 0)
-        r = shmchan_sender_create(name, &options, &tx);
-    else if (strcmp(what, "open-sender") == 0)
-        r = shmchan_sender_open(name, NULL, &tx);
-    else if (strcmp(what, "send") == 0)
-        for (int n = atoi(value); r == 0 && n > 0; n--)
-            r = shmchan_send(tx, &message);
-    else if (strcmp(what, "receive") == 0)
-        for (int n = atoi(value); r >= 0 && n > 0; n -= r > 0) {
-            r = shmchan_recv(rx, &message);
-            if (r == 0)
-                usleep(10000);
-        }
-    else if (strcmp(what, "receive-for-ever") == 0)
-        while (r >= 0)
-            r = shmchan_recv(rx, &message);
-    else if (strcmp(what, "receive-slowly") == 0)
-        while (r >= 0) {
-            r = shmchan_recv(rx, &message);
-            usleep(10000);
-        }
-    else if (strcmp(what, "send-for-ever") == 0)
-        while (r == 0)
-            r = shmchan_send(tx, &message);
-    else if (strcmp(what, "trickle") == 0)
-        while (r == 0) {
-            r = shmchan_send(tx, &message);
-            usleep(1000);
-        }
-    else if (strcmp(what, "reserve") == 0)
-        r = shmchan_reserve(tx, &slot, SHMCHAN_FOREVER);
-    else if (strcmp(what, "close-sender") == 0)
-        shmchan_sender_close(tx);
-    else if (strcmp(what, "close-receiver") == 0)
-        shmchan_receiver_close(rx);
-    else if (strcmp(what, "churn") == 0)
-        r = churn(atoi(value));
-    else if (strcmp(what, "pause") == 0)
-        pause();
-    else
-        abort();
-    return r;
-}
-
-int main(int argc, char **argv)
-{
-    /* Should the script be killed. */
-    alarm(900);
-    name = argv[1];
-    for (int i = 2; i < argc; i++) {
-        char *value = strchr(argv[i], '=');
-        if (value != NULL)
-            *value++ = '\0';
-        if (strcmp(argv[i], "pause") == 0) {
-            printf("ready\n");
-            fflush(stdout);
-        }
-        int r = act(argv[i], value);
-        if (r < 0) {
-            fprintf(stderr, "peer: %s: %s\n", argv[i], shmchan_strerror(r));
-            _exit(1);
-        }
-        printf("%s\n", argv[i]);
-        fflush(stdout);
-    }
-    _exit(0);
-}
-EOC
-
 # Leaks of programs that end at once are no news. Signals are sent on purpose, and must do what they do.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0"
 ASAN_OPTIONS=$ASAN_OPTIONS:handle_sigfpe=0:handle_sigill=0
 # shellcheck disable=SC2086  # flags are lists
-${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -o "$work/peer" "$work/peer.c" \
-    "$build/libshmchan.a" -pthread -lrt || exit 1
+${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" \
+    -o "$work/peer" "$source/tests/peer.c" "$build/libshmchan.a" -pthread -lrt || exit 1
 
 # Where another user can run it, whatever BUILD_DIR is; and where a shell finds it.
 chmod 755 "$work"
@@ -271,7 +116,7 @@ python=$(python_with json)
 flowing=$prefix-flowing
 peer flowing-r "$flowing" capacity=64 'type=struct sample' create-receiver receive-for-ever
 eventually said flowing-r create-receiver || not_ok "a channel is made"
-peer flowing-s "$flowing" open-sender trickle
+peer flowing-s "$flowing" open-sender send-now-and-then
 idle=$prefix-idle
 peer idle-r "$idle" capacity=8 mode=644 create-receiver pause
 ready idle-r
@@ -285,8 +130,13 @@ peer stalled-s "$stalled" command=sensor open-sender send=8 reserve pause
 stalled_sender=$peer
 eventually said stalled-s send || not_ok "a lane is full"
 stop "$stalled_receiver"
+hung=$prefix-hung
+peer hung-r "$hung" capacity=256 create-receiver pause
+ready hung-r
+peer hung-s "$hung" open-sender send=5 pause
+ready hung-s
 full=$prefix-full
-peer full-r "$full" capacity=64 create-receiver receive-slowly
+peer full-r "$full" capacity=64 create-receiver receive-slowly=10000
 eventually said full-r create-receiver || not_ok "a channel is made"
 peer full-s "$full" open-sender send-for-ever
 fast=$prefix-fast
@@ -323,13 +173,18 @@ wait "$peer"
 
 # verdict STATUS WORD ARGUMENTS...: the exit status, one line that says the same, and its performance data.
 verdict() {
+    bare_verdict "$@"
+    has "... with performance data" "$work/out" "[^|]+ [|]( '[^'=|]+'=[0-9.]+(s|%|c)?;[0-9.]*;[0-9.]*;0;[0-9]*)+\$"
+}
+
+# Likewise of what could not be measured.
+bare_verdict() {
     expected=$1
     word=$2
     shift 2
     "$stat" --check "$@" >"$work/out" 2>"$work/err"
     is "check $*: status" $? "$expected"
-    has "... in words" "$work/out" "^SHMCHAN $word: [^|]+ [|]"
-    has "... with performance data" "$work/out" "[|]( '[^'=|]+'=[0-9.]+(s|%|c)?;[0-9.]*;[0-9.]*;0;[0-9]*)*\$"
+    has "... in words" "$work/out" "^SHMCHAN $word: [^|]*[^| ]( [|] .*)?\$"
     is "... in a line" "$(wc -l <"$work/out")" 1
     is "... and nothing else" "$(wc -c <"$work/err")" 0
 }
@@ -361,9 +216,12 @@ has "... its state" "$work/out" "$no_receiver no receiver"
 verdict 1 WARNING "$no_senders"
 verdict 1 WARNING "$orphan"
 has "... its state" "$work/out" "$orphan orphaned"
-verdict 1 WARNING "$version"
-verdict 2 CRITICAL "$damaged"
-verdict 2 CRITICAL "$prefix-nowhere"
+bare_verdict 1 WARNING "$version"
+has "... a reason is a sentence" "$work/out" "foreign version\\. The channel was made by .*\\.\$"
+bare_verdict 2 CRITICAL "$damaged"
+bare_verdict 0 OK --ok missing "$prefix-nowhere"
+has "... its state" "$work/out" "$prefix-nowhere missing"
+bare_verdict 2 CRITICAL "$prefix-nowhere"
 has "... says why" "$work/out" "$prefix-nowhere: no channel of this name"
 verdict 2 CRITICAL "$idle" "$orphan" "$stalled"
 has "... the worst first" "$work/out" "2 of 3 channels: $stalled stalled[^;]*; $orphan orphaned"
@@ -408,6 +266,11 @@ if [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups tr
     has "... and says so" "$work/out" "^SHMCHAN UNKNOWN: $orphan: .*ermission"
     setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --check "$orphan" "$idle" >"$work/out"
     is "... beside one that is fine too" $? 3
+    for level in ok warning critical; do
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --check --$level unreadable "$orphan" >"$work/out"
+        echo $? >>"$work/levels"
+    done
+    is "what may not be read is what it is said to be" "$(tr '\n' ' ' <"$work/levels")" "0 1 2 "
 else
     skip "what may not be read is unknown" "needs root and setpriv"
 fi
@@ -455,6 +318,8 @@ odd = prefix + "-a|b='c\\x0a\\x1b\u00e4"
 say("a parser takes it", len(families) > 20)
 say("all families are ours", all(n.startswith("shmchan_") for n in families))
 say("all have a help text", all(f.documentation for f in families.values()))
+say("a help text has the words of the page",
+    families["shmchan_channel_lanes_damaged"].documentation == "Times a lane was found damaged and put right.")
 say("types", families["shmchan_channel_sent_messages"].type == "counter"
     and families["shmchan_channel_used_messages"].type == "gauge")
 say("units", families["shmchan_channel_sent_messages"].unit == "messages"
@@ -502,12 +367,19 @@ fi
 
 # ---------------------------------------------------------------- -w, no terminal
 
-"$stat" -w 0.05 "$flowing" "$stalled" "$version" 2>"$work/err" | head -n 60 >"$work/out"
+"$stat" -w 0.05 "$flowing" "$stalled" "$hung" "$version" 2>"$work/err" | head -n 80 >"$work/out"
 has "lines: one with rates" "$work/out" \
-    "^[0-9:]{8}  $flowing +flowing +used [0-9]+/64  sent [1-9][0-9.]*[kM]?/s  received [1-9]"
+    "^[0-9:]{8}  $flowing +flowing +used [0-9]+/64 +sent [1-9][0-9.]*[kM]?/s +received [1-9]"
 has "lines: another" "$work/out" \
     "^[0-9:]{8}  $stalled +stalled +used 8/8 .* senders 1/256  blocked 1 for [0-9.hms]+$"
-has "lines: one that cannot be inspected" "$work/out" "^[0-9:]{8}  $version +[a-z]"
+has "lines: one that cannot be inspected" "$work/out" "^[0-9:]{8}  $version +foreign version  The channel .*\\.\$"
+is "lines: what is alike stands below each other" "$(sed -n 's/ sent .*//p' "$work/out" | awk '{ print length }' |
+    sort -u | wc -l)" 1
+# The first look is no guess.
+"$stat" -w 0.05 --json "$flowing" "$hung" 2>/dev/null | head -n 1 >"$work/out"
+is "lines: the first look knows what moves and what does not" \
+    "$(grep -o '"state":"\(flowing\|stalled\|idle\|full\)"' "$work/out" | tr '\n' ' ')" \
+    '"state":"flowing" "state":"stalled" '
 has_not "lines: nothing that drives a terminal" "$work/out" '[[:cntrl:]]'
 is "lines: a reader that went away ends it, without a word" "$(cat "$work/err")" ""
 "$stat" -w 0.05 "$idle" >/dev/full 2>"$work/err"
@@ -521,7 +393,7 @@ come=$prefix-come
 "$stat" -w 0.05 "$come" "$flowing" >"$work/lines" 2>&1 &
 watcher=$!
 peers="$peers $watcher"
-check "lines: a channel that is not there" eventually grep -q "$come .*no channel of this name" "$work/lines"
+check "lines: a channel that is not there" eventually grep -q "$come .*missing  *No channel of this name" "$work/lines"
 peer come "$come" capacity=8 create-receiver pause
 comer=$peer
 check "lines: ... appears" eventually grep -q "$come .*no senders" "$work/lines"
@@ -530,7 +402,7 @@ check "lines: ... loses its receiver" eventually grep -q "$come .*orphaned" "$wo
 rm "/dev/shm$come"
 lines=$(wc -l <"$work/lines")
 vanished() {
-    sed "1,${lines}d" "$work/lines" | grep -q "$come .*no channel of this name"
+    sed "1,${lines}d" "$work/lines" | grep -q "$come .*missing  *No channel of this name"
 }
 check "lines: ... and vanishes" eventually vanished
 kill -TERM "$watcher"
@@ -716,7 +588,7 @@ print(int(signal.SIG$name))")\$"
         key='\x1b[B' key='\x1b[A' key=j key=k key=G key=g key='\r' see=scroll key=j key=k key=']' key='[' \
         key=G key=g key=h see=NAME key=q
     has "live: keys" "$work/out" '^ended with 0$'
-    on_terminal see=stalled size=200x50 see=TYPE size=20x5 see=NAME size=1x1 size=80x24 see=RECV/s key=q
+    on_terminal see=stalled size=200x50 see=TYPE size=20x5 see=NAME size=1x1 size=80x24 see=RECVD/S key=q
     has "live: other sizes" "$work/out" '^ended with 0$'
     restored "live: other sizes"
     # The shell has the terminal while the program is stopped, and again after it.
@@ -761,21 +633,66 @@ else
 fi
 if command -v tmux >/dev/null; then
     # What stands on the screen, as a terminal shows it.
+    # on_screen COLUMNS COMMAND...: draws on one of 24 lines until `screen_ends`. Each has a server of its own: the last
+    # one may still be ending.
+    screens=0
+    on_screen() {
+        screens=$((screens + 1))
+        tmux="env LC_ALL=C.UTF-8 TMUX_TMPDIR=$work tmux -L $screens -f /dev/null"
+        columns=$1
+        shift
+        $tmux new-session -d -s look -x "$columns" -y 24 "$*" 2>"$work/err"
+    }
+    screen_ends() {
+        sed 's/^/#   /' "$work/screen"
+        $tmux kill-server 2>/dev/null
+    }
+    drawn() {
+        $tmux capture-pane -p -t look >"$work/screen" 2>>"$work/err"
+        grep -q -- "$1" "$work/screen"
+    }
     for columns in 80 200; do
-        tmux="env LC_ALL=C.UTF-8 TMUX_TMPDIR=$work tmux -L $columns -f /dev/null"
-        $tmux new-session -d -s look -x $columns -y 24 \
-            "$stat -w 0.1 $flowing $stalled $orphan $version $idle" 2>"$work/err"
-        drawn() {
-            $tmux capture-pane -p -t look >"$work/screen" 2>>"$work/err"
-            grep -q -- '-flowing  *flowing  *[0-9]*% .* [1-9][0-9.]*[kM]*  *[1-9][0-9.]*[kM]* .*█' "$work/screen"
-        }
-        check "screen: $columns columns are drawn, with rates and history" eventually drawn
+        on_screen $columns "$stat -w 0.1 $flowing $stalled $orphan $version $idle $prefix-nowhere"
+        check "screen: $columns columns are drawn, with rates and history" eventually drawn \
+            '-flowing  *flowing  *[0-9]*% .* [1-9][0-9.]*[kM]*  *[1-9][0-9.]*[kM]* .*█'
         has "screen: the worst is selected, and it is said what is the matter" "$work/screen" 'collector'
         is "screen: the worst first" "$(sed -n 3p "$work/screen" | grep -o -e '-stalled  *stalled')" \
             "$(grep -o -e '-stalled  *stalled' "$work/screen")"
-        sed 's/^/#   /' "$work/screen"
-        $tmux kill-server 2>/dev/null
+        has "screen: what is missing is no channel" "$work/screen" '5 channels, 1 critical, 2 warning, 1 missing'
+        screen_ends
     done
+    on_screen 80 "$stat -w 0.1 $full $idle"
+    check "screen: all is said where there is room for it, in more than four lines" eventually drawn ' only[.] *$'
+    screen_ends
+    on_screen 80 "$stat -w 0.1 $version $idle"
+    check "screen: a reason ends with a word and two dots" eventually drawn \
+        '-version  *foreign version The channel was made by [a-z ]*[a-z] [.][.]$'
+    screen_ends
+    on_screen 80 "$stat -w 0.1 $stalled"
+    check "screen: a page is drawn" eventually drawn 'used 8 of 8'
+    is "screen: a page says first what is the matter" \
+        "$(grep -n -o -e 'The receiver' -e 'used 8 of 8' -e 'Messages' "$work/screen" | sed 's/.*://' | tr '\n' ,)" \
+        "The receiver,used 8 of 8,Messages,"
+    is "screen: ... and its name once" "$(grep -c -e '-stalled' "$work/screen")" 1
+    has "screen: ... and how much of it is seen" "$work/screen" ' lines 1-21 of [0-9]+'
+    screen_ends
+    if [ "$alone" = alone ]; then
+        small=$prefix-small
+        peer small "$small" capacity=1 places=1 'type=struct with_a_name_that_is_longer_than_its_column' \
+            create-receiver
+        wait "$peer"
+        # shellcheck disable=SC2046  # a list
+        tee $(seq -f "/dev/shm$small-%.0f" 50) <"/dev/shm$small" >/dev/null
+        on_screen 200 "$stat -w 0.1"
+        check "screen: which rows are seen" eventually drawn ' rows 1-[0-9][0-9]* of [1-9][0-9]   [1-9][0-9] channels'
+        $tmux send-keys -t look End
+        check "screen: a type that is too long ends as it does" eventually drawn \
+            "-small-9 .* [.][.][a-z_]*_its_column\$"
+        screen_ends
+        rm "/dev/shm$small" "/dev/shm$small"-*
+    else
+        skip "screen: rows that are not seen" "needs a mount namespace"
+    fi
 else
     skip "screen" "needs tmux"
 fi
@@ -840,8 +757,25 @@ if [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups tr
     setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --remove-orphans --yes "$orphan" \
         >"$work/out" 2>"$work/err"
     is "not ours to remove: status" $? 1
-    has "not ours to remove: says so" "$work/err" "^shmchan-stat: $orphan: .*ermission"
+    has "not ours to remove: says so" "$work/err" \
+        "^shmchan-stat: $orphan: only its owner \\(uid 0\\) or root may remove it\$"
     check "not ours to remove: it is there" there "$orphan"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --remove-orphans --dry-run "$orphan" \
+        >"$work/out" 2>"$work/err"
+    is "not ours to remove, dry run: status" $? 1
+    has "not ours to remove, dry run: says so" "$work/err" "^shmchan-stat: $orphan: only its owner"
+    is "not ours to remove, dry run: and nothing else" "$(cat "$work/out")" ""
+    chown 65534 "/dev/shm$orphan"
+    chmod 444 "/dev/shm$orphan"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --remove-orphans --dry-run "$orphan" \
+        >"$work/out" 2>"$work/err"
+    has "ours, but not to be written: says so" "$work/err" \
+        "^shmchan-stat: $orphan: may be removed only by who may read and write it \\(it has mode 0444\\)\$"
+    chmod 600 "/dev/shm$orphan"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$stat" --remove-orphans --dry-run "$orphan" \
+        >"$work/out" 2>"$work/err"
+    has "ours, dry run" "$work/out" "^$orphan: would be removed; held by no process"
+    chown 0 "/dev/shm$orphan"
 fi
 if [ "$alone" = alone ]; then
     echo "no channel" >/dev/shm/text

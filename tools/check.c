@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "diagnosis.h"
+#include "find.h"
 #include "output.h"
 #include "sample.h"
 #include "text.h"
@@ -55,6 +56,7 @@ void check_defaults(struct check_options *ret_options)
     for (int state = 0; state <= STATE_IDLE; state++)
         ret_options->state_levels[state] =
             (enum check_level)channel_state_severity((enum channel_state)state);
+    ret_options->state_levels[STATE_UNREADABLE] = CHECK_UNKNOWN;
 }
 
 /* "80%", "5s", "500ms", "3". */
@@ -150,14 +152,8 @@ static struct verdict judge(const struct sample *sample, const struct check_opti
     const struct channel *channel = &sample->now;
     struct verdict verdict = {.state = channel_state(channel, &sample->before)};
     verdict.level = options->state_levels[verdict.state];
-    if (channel->error < 0) {
-        /* A channel to be watched that is not there is a finding; what may not be read is none. */
-        if (channel->error == -ENOENT)
-            verdict.level = CHECK_CRITICAL;
-        else if (verdict.state != STATE_DAMAGED && verdict.state != STATE_FOREIGN)
-            verdict.level = CHECK_UNKNOWN;
+    if (channel->error < 0)
         return verdict;
-    }
     measure(channel, verdict.values);
     for (int level = CHECK_WARNING; level <= CHECK_CRITICAL; level++) {
         for (int m = 0; m < CHECK_MEASURES; m++) {
@@ -194,10 +190,10 @@ static void put_value(FILE *out, int measure, double value)
         fprintf(out, "%.1f", value);
 }
 
-/* There is no word for what keeps from reading a channel. */
+/* These words do not say what keeps from reading a channel. */
 static bool says_error(const struct verdict *verdict)
 {
-    return verdict->state == STATE_UNREADABLE;
+    return verdict->state == STATE_UNREADABLE || verdict->state == STATE_MISSING;
 }
 
 static void put_trouble(FILE *out, const struct sample *sample, const struct verdict *verdict)
@@ -302,12 +298,14 @@ static void put_counters(FILE *out, const char *name, const struct shmchan_snaps
 static void put_performance(FILE *out, const struct sample *samples, const struct verdict *verdicts,
                             size_t count, bool named, const struct check_options *options)
 {
+    const char *bar = " |"; /* only before something */
     double worst[CHECK_MEASURES] = {0};
     size_t levels[CHECK_UNKNOWN + 1] = {0};
-    fputs(" |", out);
     for (size_t i = 0; i < count; i++) {
         levels[verdicts[i].level]++;
         if (named && samples[i].now.error == 0) {
+            fputs(bar, out);
+            bar = "";
             struct text name = channel_name_text(&samples[i].now);
             put_measures(out, name.s, verdicts[i].values, options);
             put_counters(out, name.s, &samples[i].now.snapshot);
@@ -319,25 +317,32 @@ static void put_performance(FILE *out, const struct sample *samples, const struc
     }
     if (named)
         return;
-    fprintf(out, " 'channels'=%zu;;;0; 'warning'=%zu;;;0; 'critical'=%zu;;;0; 'unknown'=%zu;;;0;", count,
+    fprintf(out, " | 'channels'=%zu;;;0; 'warning'=%zu;;;0; 'critical'=%zu;;;0; 'unknown'=%zu;;;0;", count,
             levels[CHECK_WARNING], levels[CHECK_CRITICAL], levels[CHECK_UNKNOWN]);
     put_measures(out, "", worst, options);
+}
+
+/* Nothing was seen, which is not to say that all is well. */
+static int cannot_list(const char *why)
+{
+    printf("SHMCHAN UNKNOWN: cannot list the channels: %s\n", why);
+    output_written();
+    return CHECK_UNKNOWN;
 }
 
 int check_run(char *const *names, size_t name_count, const struct check_options *options)
 {
     struct sample *samples = NULL;
-    size_t closed;
+    struct sample_left_out left_out;
     ssize_t n = (ssize_t)name_count;
     if (name_count > 0)
         samples = sample_named(names, name_count);
     else
-        n = sample_all(false, &samples, &closed);
-    if (n < 0) {
-        printf("SHMCHAN UNKNOWN: cannot list the channels: %s\n", shmchan_strerror((int)n));
-        fflush(stdout);
-        return CHECK_UNKNOWN;
-    }
+        n = sample_all(false, &samples, &left_out);
+    if (n < 0)
+        return cannot_list(shmchan_strerror((int)n));
+    if (n == 0 && !find_has_directory())
+        return cannot_list("there is no " FIND_DIR);
     enum check_level level = CHECK_OK;
     struct verdict *verdicts = text_must(calloc((size_t)n + 1, sizeof *verdicts));
     for (ssize_t i = 0; i < n; i++) {

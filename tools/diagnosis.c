@@ -3,6 +3,7 @@
    cannot have been otherwise in these 4 s. */
 #include "diagnosis.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct evidence {
     FILE *out;
     const struct channel *now;
     const struct channel *before; /* NULL: there is none, or it is no use */
+    bool damaged;                 /* the cure of that is the only one      */
 };
 
 static const char *s_if(uint64_t count)
@@ -32,6 +34,10 @@ static const char *s_if(uint64_t count)
 /* "(pid 812, `collector`)" */
 static void put_process(FILE *out, const struct shmchan_process *process, struct proc_view view)
 {
+    if (process->pid == 0) {
+        fputs("(just joining)", out);
+        return;
+    }
     fprintf(out, "(pid %" PRId32, process->pid);
     if (process->command[0] != '\0')
         fprintf(out, ", `%s`", text_printable(process->command, sizeof process->command).s);
@@ -52,6 +58,12 @@ static void put_sender(const struct evidence *e, const struct channel_sender *se
     put_process(e->out, &sender->state.process, sender->view);
 }
 
+/* Nobody can say whether it is stopped. */
+static bool out_of_sight(struct proc_view view)
+{
+    return view.sight == PROC_ELSEWHERE || view.sight == PROC_UNKNOWN;
+}
+
 /* What to do with a process that is stopped or traced. */
 static void put_cure_of_stopped(const struct evidence *e, const struct shmchan_process *process,
                                 struct proc_view view)
@@ -69,19 +81,24 @@ static void put_cure_of_stopped(const struct evidence *e, const struct shmchan_p
 
 /* ---------------------------------------------------------------- senders together */
 
-static void put_blocked(const struct evidence *e)
+/* `only`: what to call the sender if there is but one. */
+static void put_blocked(const struct evidence *e, const char *only)
 {
     uint64_t longest_ns;
     size_t blocked = channel_blocked(e->now, &longest_ns);
     uint32_t alive = e->now->snapshot.senders_held;
-    if (blocked == 0) {
-        fputs("no sender is blocked yet", e->out);
-        return;
-    }
-    fprintf(e->out, "%zu of %" PRIu32 " sender%s %s blocked", blocked, alive, s_if(alive),
-            blocked == 1 ? "is" : "are");
-    if (longest_ns >= 1000000)
-        fprintf(e->out, "%s for %s", blocked == 1 ? "" : ", the longest", text_span(longest_ns).s);
+    bool known = longest_ns >= 1000000;
+    if (blocked == 0)
+        fputs(alive > 0 || e->now->forking ? "no sender is blocked yet" : "no sender is there", e->out);
+    else if (alive == 1)
+        fprintf(e->out, "%s %s blocked", only, known ? "has been" : "is");
+    else if (blocked == 1)
+        fprintf(e->out, "1 of %" PRIu32 " senders %s blocked", alive, known ? "has been" : "is");
+    else
+        fprintf(e->out, "%zu of %" PRIu32 " senders are blocked%s", blocked, alive,
+                known ? ", the longest" : "");
+    if (known)
+        fprintf(e->out, " for %s", text_span(longest_ns).s);
 }
 
 static void put_waiting(const struct evidence *e)
@@ -173,16 +190,20 @@ static void put_letter(const struct evidence *e)
         return;
     }
     if (channel_asleep(e->now, &e->now->snapshot.receiver, &ns)) {
-        fputs("it sleeps in the channel and has not woken up (has it no CPU?)", e->out);
+        fputs("it sleeps in the channel and has not woken up (is it frozen, or has it no CPU?)", e->out);
         return;
     }
+    if (view.main_ended)
+        fputs("its main thread has ended; ", e->out);
     switch (view.letter) {
     case 'R':
         fprintf(e->out, "it is running, or waiting for a CPU (%s), but not receiving", state_text(view).s);
         break;
     case 'D':
-        fprintf(e->out, "it is in the kernel, in a wait that no signal ends (%s): a disk, a file system",
-                state_text(view).s);
+        fprintf(
+            e->out,
+            "it is in the kernel, in a wait that no signal ends (%s): a disk, a file system, or it is frozen",
+            state_text(view).s);
         break;
     case 'Z':
         fputs("its main thread has ended (state Z)", e->out);
@@ -195,42 +216,66 @@ static void put_letter(const struct evidence *e)
     }
 }
 
+/* Where to look for what it does. A debugger cannot stop who is in state D or Z, or frozen. */
+static void put_where_it_is(const struct evidence *e)
+{
+    const struct proc_view view = e->now->receiver_view;
+    int32_t pid = e->now->snapshot.receiver.pid;
+    uint64_t ns;
+    if (view.sight == PROC_ELSEWHERE)
+        fputs(" Look at it where it runs.", e->out);
+    else if (channel_asleep(e->now, &e->now->snapshot.receiver, &ns))
+        fprintf(e->out,
+                " Its control group, which may be frozen (a container that is paused) or short of CPU, is in "
+                "/proc/%" PRId32 "/cgroup.",
+                pid);
+    else if (view.letter == 'D')
+        fprintf(e->out, " See where it is, as root, in /proc/%" PRId32 "/stack.", pid);
+    else if (view.main_ended || view.letter == 'Z')
+        fprintf(e->out, " See what its other threads do, as root, in /proc/%" PRId32 "/task/*/stack.", pid);
+    else
+        fprintf(e->out, " See where it is with `gdb -p %" PRId32 "`, or as root in /proc/%" PRId32 "/stack.",
+                pid, pid);
+}
+
+static void put_stalled_running(const struct evidence *e)
+{
+    fputs(" although ", e->out);
+    put_waiting(e);
+    fputs("; ", e->out);
+    put_letter(e);
+    fputs("; ", e->out);
+    put_blocked(e, "the only sender");
+    fputc('.', e->out);
+    if (!e->damaged)
+        put_where_it_is(e);
+}
+
 static void put_stalled(const struct evidence *e)
 {
-    const struct shmchan_process *receiver = &e->now->snapshot.receiver;
     struct proc_view view = e->now->receiver_view;
     put_receiver(e);
     fputc(' ', e->out);
     put_nothing_taken(e);
     if (!proc_halted(view)) {
-        fputs(" although ", e->out);
-        put_waiting(e);
-        fputs("; ", e->out);
-        put_letter(e);
-        fputs("; ", e->out);
-        put_blocked(e);
-        if (view.sight == PROC_ELSEWHERE)
-            fputs(". Look at it where it runs.", e->out);
-        else
-            fprintf(e->out,
-                    ". See where it is with `gdb -p %" PRId32 "`, or as root in /proc/%" PRId32 "/stack.",
-                    receiver->pid, receiver->pid);
+        put_stalled_running(e);
         return;
     }
     if (view.sight == PROC_STOPPED)
         fputs(" and is stopped (state T); ", e->out);
     else
         fputs(" and is held by a debugger (state t); ", e->out);
+    put_waiting(e);
     if (e->now->used == 0) {
-        put_waiting(e);
         fputs(", but the next one will.", e->out);
     } else {
-        put_waiting(e);
         fputs(", ", e->out);
-        put_blocked(e);
+        put_blocked(e, "the only sender");
         fputc('.', e->out);
     }
-    put_cure_of_stopped(e, receiver, view);
+    if (e->damaged)
+        return;
+    put_cure_of_stopped(e, &e->now->snapshot.receiver, view);
     fputs("; or end it and start another, which goes on at the next message.", e->out);
 }
 
@@ -239,10 +284,12 @@ static void put_without_receiver(const struct evidence *e)
 {
     const struct shmchan_snapshot *s = &e->now->snapshot;
     uint64_t longest_ns;
-    if (!(s->flags & SHMCHAN_WAIT_FOR_RECEIVER) && s->receivers_joined > 0)
+    if (!(s->flags & SHMCHAN_WAIT_FOR_RECEIVER) && s->receiver.state == SHMCHAN_PLACE_DEAD)
+        fputs("sends fail (EPIPE) after 100 ms or 16 messages, whichever comes last", e->out);
+    else if (!(s->flags & SHMCHAN_WAIT_FOR_RECEIVER) && s->receivers_joined > 0)
         fputs("sends fail (EPIPE)", e->out);
     else if (channel_blocked(e->now, &longest_ns) > 0)
-        put_blocked(e);
+        put_blocked(e, "it");
     else
         fputs("senders go on until their lanes are full, then they block", e->out);
 }
@@ -270,9 +317,11 @@ static void put_no_receiver(const struct evidence *e)
         fprintf(e->out, ", %" PRIu32 " sender%s %s there: ", s->senders_held, s_if(s->senders_held),
                 s->senders_held == 1 ? "is" : "are");
     put_without_receiver(e);
-    fputs(s->receivers_joined == 0 ? ". Start the receiver."
-                                   : ". Start a receiver: it goes on at the next message.",
-          e->out);
+    fputc('.', e->out);
+    if (!e->damaged)
+        fputs(s->receivers_joined == 0 ? " Start the receiver."
+                                       : " Start a receiver: it goes on at the next message.",
+              e->out);
 }
 
 static void put_rates(const struct evidence *e)
@@ -313,7 +362,7 @@ static void put_full(const struct evidence *e)
     put_receiver(e);
     fputs(" does not keep up with its senders: ", e->out);
     if (blocked > 0)
-        put_blocked(e);
+        put_blocked(e, "the only sender");
     else if (full > 0)
         fprintf(e->out, "%zu lane%s full", full, full == 1 ? " is" : "s are");
     else
@@ -324,11 +373,12 @@ static void put_full(const struct evidence *e)
         fputs(", ", e->out);
         put_rates(e);
     }
-    fprintf(e->out,
-            ". %s. Make it faster, or have it take more at once (shmchan_recv_many); a larger capacity helps "
-            "with "
+    fprintf(e->out, ". %s.", blocked > 0 ? "Nothing is lost, senders wait" : "Nothing that was sent is lost");
+    if (!e->damaged)
+        fputs(
+            " Make it faster, or have it take more at once (shmchan_recv_many); a larger capacity helps with "
             "bursts only.",
-            blocked > 0 ? "Nothing is lost, senders wait" : "Nothing that was sent is lost");
+            e->out);
 }
 
 static void put_orphaned(const struct evidence *e)
@@ -344,18 +394,24 @@ static void put_orphaned(const struct evidence *e)
                 e->now->holder_pid);
         return;
     }
-    fputs(e->now->used > 0 ? "A receiver that opens it takes them" : "Programs that open it go on with it",
-          e->out);
-    fprintf(e->out, "; to give it up: `shmchan-stat --remove-orphans %s`.", text_shell(e->now->name).s);
+    if (!e->damaged)
+        fputs(e->now->used > 0 ? "A receiver that opens it takes them; to give it up"
+                               : "Programs that open it go on with it; to give it up",
+              e->out);
+    fprintf(e->out, "%s: `shmchan-stat --remove-orphans %s`.", e->damaged ? "To remove it" : "",
+            text_shell(e->now->name).s);
 }
 
 static void put_no_senders(const struct evidence *e)
 {
     const struct shmchan_snapshot *s = &e->now->snapshot;
+    uint64_t ns;
     if (s->senders_joined == 0) {
         fputs("No sender has joined yet. ", e->out);
         put_receiver(e);
-        fputs(" is there and waits for the first. Start a sender.", e->out);
+        fputs(channel_asleep(e->now, &s->receiver, &ns) ? " is there and waits for the first." : " is there.",
+              e->out);
+        fputs(e->damaged ? "" : " Start a sender.", e->out);
         return;
     }
     if (s->senders_joined == 1)
@@ -370,13 +426,31 @@ static void put_no_senders(const struct evidence *e)
     put_receiver(e);
     fputs(" is there, ", e->out);
     put_waiting(e);
-    fputs(". It sees the end of the channel once none waits; a sender that joins makes it go on.", e->out);
+    fprintf(e->out, ". It sees the end of the channel %s; a sender that joins makes it go on.",
+            e->now->used > 0 ? "after that" : "now");
+}
+
+/* It may be stopped, and nobody here can tell: it is not called well, unless it took something. */
+static bool in_doubt(const struct evidence *e)
+{
+    return out_of_sight(e->now->receiver_view) && !(rates_of(e->now, e->before).received > 0);
+}
+
+static const char *how_it_is(const struct evidence *e)
+{
+    return e->damaged ? "It goes on" : in_doubt(e) ? "No trouble is seen" : "It is well";
+}
+
+static void put_doubt(const struct evidence *e)
+{
+    put_receiver(e);
+    fputs(" lives; whether it is stopped cannot be seen from here.", e->out);
 }
 
 static void put_flowing(const struct evidence *e)
 {
-    fputs("It is well: ", e->out);
     struct rates rates = rates_of(e->now, e->before);
+    fprintf(e->out, "%s: ", how_it_is(e));
     if (rates.known) {
         put_rates(e);
         fputs(", ", e->out);
@@ -389,16 +463,24 @@ static void put_flowing(const struct evidence *e)
                 "no sender is blocked for long (they found their lanes full %" PRIu64 " time%s just now)",
                 times, s_if(times));
     else if (channel_blocked(e->now, &longest_ns) > 0)
-        put_blocked(e);
+        put_blocked(e, "the only sender");
     else
         fputs("no sender is blocked", e->out);
     fputc('.', e->out);
+    if (in_doubt(e)) {
+        fputc(' ', e->out);
+        put_doubt(e);
+    }
 }
 
 static void put_idle(const struct evidence *e)
 {
     uint64_t ns;
-    fputs("It is well, and nothing is sent: no message waits. ", e->out);
+    fprintf(e->out, "%s, and nothing is sent: no message waits. ", how_it_is(e));
+    if (in_doubt(e)) {
+        put_doubt(e);
+        return;
+    }
     put_receiver(e);
     if (channel_asleep(e->now, &e->now->snapshot.receiver, &ns) && ns != UINT64_MAX)
         fprintf(e->out, " has waited for one for %s.", text_span(ns).s);
@@ -431,6 +513,7 @@ static void put_state(const struct evidence *e, enum channel_state state)
         put_idle(e);
         break;
     case STATE_DAMAGED:
+    case STATE_MISSING:
     case STATE_FOREIGN:
     case STATE_UNREADABLE:
         break;
@@ -442,13 +525,20 @@ static void put_state(const struct evidence *e, enum channel_state state)
 static void put_lanes_damaged(const struct evidence *e)
 {
     const struct shmchan_snapshot *s = &e->now->snapshot;
-    fprintf(
-        e->out,
-        "Something has written into this region that should not: %" PRIu64
-        " time%s the receiver found a lane "
-        "damaged and put it right; messages in it may be lost or wrong. Find out what it is (the region is "
-        "uid %" PRIu32 "'s, mode %04" PRIo32 "), end all users of the channel and make it anew. ",
-        s->lanes_damaged, s_if(s->lanes_damaged), s->owner_uid, s->mode);
+    fputs("Something has written into this region that should not: ", e->out);
+    if (s->lanes_damaged_now > 0)
+        fprintf(e->out, "%" PRIu64 " lane%s damaged and not put right yet", s->lanes_damaged_now,
+                s->lanes_damaged_now == 1 ? " is" : "s are");
+    if (s->lanes_damaged > 0)
+        fprintf(e->out, "%s%" PRIu64 " time%s the receiver found a lane damaged and put it right",
+                s->lanes_damaged_now > 0 ? ", " : "", s->lanes_damaged, s_if(s->lanes_damaged));
+    fprintf(e->out,
+            "; messages in it may be lost or wrong. Find out what it is (the region is uid %" PRIu32 "'s",
+            s->owner_uid);
+    /* Nobody opens one without a name by its mode. */
+    if (!channel_anonymous(e->now))
+        fprintf(e->out, ", mode %04" PRIo32, s->mode);
+    fputs("), end all users of the channel and make it anew. ", e->out);
 }
 
 static bool is_dead_loss(const struct channel_sender *sender)
@@ -475,6 +565,8 @@ static void put_stopped_sender(const struct evidence *e, const struct channel_se
     put_sender(e, sender);
     fputs(sender->view.sight == PROC_STOPPED ? " is stopped (state T)." : " is held by a debugger (state t).",
           e->out);
+    if (e->damaged)
+        return;
     put_cure_of_stopped(e, &sender->state.process, sender->view);
     fputc('.', e->out);
 }
@@ -548,14 +640,15 @@ static void put_nameless(const struct evidence *e)
 static void put_error(const struct evidence *e)
 {
     const struct channel *now = e->now;
-    if (now->error == -EACCES && now->file_mode != FILE_UNKNOWN)
+    if (now->error == -EACCES && now->file_mode != FILE_UNKNOWN) {
         fprintf(e->out,
                 "This user may not read it (uid %" PRIu32 "'s, mode %04" PRIo32
-                "), so nobody can say what it is, or "
-                "whether it is a channel. Ask as that user or as root.",
+                "), so nobody can say what it is, or whether it is a channel. Ask as that user or as root.",
                 now->file_uid, now->file_mode);
-    else
-        fprintf(e->out, "%s.", shmchan_strerror(now->error));
+        return;
+    }
+    const char *words = shmchan_strerror(now->error);
+    fprintf(e->out, "%c%s.", toupper((unsigned char)words[0]), words + 1);
 }
 
 static void put_all(const struct evidence *e)
@@ -564,7 +657,7 @@ static void put_all(const struct evidence *e)
         put_error(e);
         return;
     }
-    if (channel_state(e->now, e->before) == STATE_DAMAGED)
+    if (e->damaged)
         put_lanes_damaged(e);
     put_state(e, channel_state_but_damage(e->now, e->before));
     put_senders(e, is_dead_loss, put_dead_sender, "died likewise");
@@ -579,9 +672,21 @@ char *diagnosis(const struct channel *now, const struct channel *before)
     size_t size;
     if (before != NULL && (before->error < 0 || now->error < 0 || !channel_same(now, before)))
         before = NULL;
-    struct evidence e = {text_must(open_memstream(&words, &size)), now, before};
+    struct evidence e = {text_must(open_memstream(&words, &size)), now, before,
+                         now->error == 0 && channel_state(now, before) == STATE_DAMAGED};
     put_all(&e);
     if (fclose(e.out) != 0)
         text_must(NULL);
     return text_must(words);
+}
+
+char *diagnosis_in_short(const struct channel *now)
+{
+    char *words;
+    if (now->error != -EACCES || now->file_mode == FILE_UNKNOWN)
+        return diagnosis(now, NULL);
+    if (asprintf(&words, "uid %" PRIu32 "'s, mode %04" PRIo32 "; may be no channel", now->file_uid,
+                 now->file_mode) < 0)
+        text_must(NULL);
+    return words;
 }

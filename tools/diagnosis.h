@@ -8,4 +8,7 @@
 /* Printable text without line ends, never NULL; the caller frees it. `before` as for channel_state(). */
 char *diagnosis(const struct channel *now, const struct channel *before);
 
+/* Likewise of one that could not be inspected, as one of many: whose file it is that may not be read. */
+char *diagnosis_in_short(const struct channel *now);
+
 #endif

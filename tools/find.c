@@ -42,7 +42,7 @@ static void add_nameless(const struct found *nameless, void *user)
 
 /* ---------------------------------------------------------------- files that may not be read */
 
-static int add_unreadable(struct found_list *list)
+static int count_unreadable(struct found_list *list, bool add_them)
 {
     DIR *dir = opendir(FIND_DIR);
     if (dir == NULL)
@@ -52,6 +52,9 @@ static int add_unreadable(struct found_list *list)
         if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
             continue;
         if (faccessat(dirfd(dir), entry->d_name, R_OK, AT_EACCESS) == 0 || errno != EACCES)
+            continue;
+        list->files_closed++;
+        if (!add_them)
             continue;
         struct found *found = add(list);
         if (asprintf(&found->name, "/%s", entry->d_name) < 0)
@@ -85,10 +88,10 @@ static void drop_doubles(struct found_list *list)
 
 int find_all(bool unreadable, struct found_list *ret_list)
 {
-    struct found_list list = {NULL, 0, 0};
+    struct found_list list = {NULL, 0, 0, 0};
     int r = shmchan_list(add_named, &list);
-    if (r >= 0 && unreadable)
-        r = add_unreadable(&list);
+    if (r >= 0)
+        r = count_unreadable(&list, unreadable);
     if (r < 0) {
         find_free(&list);
         return r;
@@ -106,5 +109,10 @@ void find_free(struct found_list *list)
     for (size_t i = 0; i < list->count; i++)
         free(list->found[i].name);
     free(list->found);
-    *list = (struct found_list){NULL, 0, 0};
+    *list = (struct found_list){NULL, 0, 0, 0};
+}
+
+bool find_has_directory(void)
+{
+    return access(FIND_DIR, F_OK) == 0;
 }

@@ -172,6 +172,7 @@ static json_t *sender_object(const struct sample *sample, size_t index, int *fai
     set(object, "sent_messages", integer(text_less(place->sent, place->first_position)), failed);
     set(object, "lane_sent_messages", integer(place->sent), failed);
     set(object, "lane_received_messages", integer(place->received), failed);
+    set(object, "lane_damaged", json_boolean(place->damaged != 0), failed);
     set(object, "lane_used_messages", integer(channel_lane_used(place)), failed);
     set(object, "sent_messages_per_second", rate(held && rates.known, rates.sent), failed);
     set(object, "lane_received_messages_per_second", rate(rates.known, rates.received), failed);
@@ -186,6 +187,8 @@ static const char *error_name(int error)
     switch (-error) {
     case ENOENT:
         return "ENOENT";
+    case ESRCH:
+        return "ESRCH";
     case EACCES:
         return "EACCES";
     case EINVAL:
@@ -240,6 +243,7 @@ static void set_counters(json_t *object, const struct shmchan_snapshot *s, int *
     set(object, "received_messages", integer(s->received), failed);
     set(object, "tickets", s->flags & SHMCHAN_UNORDERED ? json_null() : integer(s->tickets), failed);
     set(object, "lanes_damaged", integer(s->lanes_damaged), failed);
+    set(object, "lanes_damaged_now", integer(s->lanes_damaged_now), failed);
     set(object, "senders_alive", integer(s->senders_held), failed);
     set(object, "senders_gone_with_messages", integer(s->senders_left), failed);
     set(object, "senders_joined", integer(s->senders_joined), failed);

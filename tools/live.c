@@ -89,7 +89,7 @@ static bool sort_by(struct live *live, int key)
 
 static void scroll_by(struct live *live, int key)
 {
-    long screen = (long)screen_height();
+    long screen = (long)screen_height(&live->view);
     if (key == KEY_UP || key == 'k')
         move_by(live, -1);
     else if (key == KEY_DOWN || key == 'j')

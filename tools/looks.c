@@ -3,7 +3,7 @@
  * Look after look at channels, each paired with one long enough before to tell what moves. Prints nothing.
  *
  * Ten looks a second do not tell a receiver that stands still from one that takes a message every 0.2 s, so
- * what a look is compared with is half a second old at least.
+ * what a look is compared with is half a second old, or the oldest there is until then.
  */
 #include "looks.h"
 
@@ -15,6 +15,8 @@
 #include "text.h"
 
 #define COMPARED_NS 450000000
+/* In less nothing need have moved: a receiver may have been without a CPU. */
+#define COMPARED_LEAST_NS 100000000
 /* How often it is looked for new channels. */
 #define SEARCH_NS 900000000
 
@@ -135,36 +137,83 @@ static int compare_name(const void *name, const void *channel)
     return strcmp(name, ((const struct channel *)channel)->name);
 }
 
-static const struct channel *find(const struct looks *looks, const struct look *base, size_t index,
-                                  const char *name)
+static const struct channel *find_in(const struct looks *looks, const struct look *past, size_t index,
+                                     const char *name)
 {
-    if (base == NULL || base->count == 0)
+    if (past->count == 0)
         return NULL;
     if (looks->options->name_count > 0)
-        return &base->channels[index];
-    return bsearch(name, base->channels, base->count, sizeof *base->channels, compare_name);
+        return &past->channels[index];
+    return bsearch(name, past->channels, past->count, sizeof *past->channels, compare_name);
 }
 
-ssize_t looks_next(struct looks *looks, const struct sample **ret_samples)
+/* The same channel in the oldest look that has it; NULL if that is too young, or there is none. */
+static const struct channel *find_before(const struct looks *looks, const struct look *now, size_t index)
+{
+    const struct channel *channel = &now->channels[index];
+    for (size_t i = 0; now->taken_ns - looks->past[i].taken_ns >= COMPARED_LEAST_NS; i++) {
+        const struct channel *before = find_in(looks, &looks->past[i], index, channel->name);
+        if (before != NULL && before->error == 0 && channel->error == 0 && channel_same(channel, before))
+            return before;
+    }
+    return NULL;
+}
+
+/* The newest look's, each with one before. All is borrowed from the looks, which stay until the next one. */
+static void pair(struct looks *looks)
+{
+    const struct look *now = &looks->past[looks->past_count - 1];
+    looks->samples = text_must(realloc(looks->samples, (now->count + 1) * sizeof *looks->samples));
+    for (size_t i = 0; i < now->count; i++) {
+        const struct channel *before = find_before(looks, now, i);
+        looks->samples[i].now = now->channels[i];
+        looks->samples[i].before =
+            before != NULL ? *before : (struct channel){.name = now->channels[i].name, .error = -ENOENT};
+    }
+}
+
+static int look_and_pair(struct looks *looks)
 {
     struct look now = {0, NULL, 0};
     int r = look(looks, &now);
     if (r < 0)
         return r;
     forget(looks, now.taken_ns);
-    const struct look *base = NULL;
-    if (looks->past_count > 0 && now.taken_ns - looks->past[0].taken_ns >= COMPARED_NS)
-        base = &looks->past[0];
-    /* Borrowed from the looks, which stay until the next one. */
-    looks->samples = text_must(realloc(looks->samples, (now.count + 1) * sizeof *looks->samples));
-    for (size_t i = 0; i < now.count; i++) {
-        const struct channel *before = find(looks, base, i, now.channels[i].name);
-        looks->samples[i].now = now.channels[i];
-        looks->samples[i].before =
-            before != NULL ? *before : (struct channel){.name = now.channels[i].name, .error = -ENOENT};
-    }
     looks->past = text_must(realloc(looks->past, (looks->past_count + 1) * sizeof *looks->past));
     looks->past[looks->past_count++] = now;
+    pair(looks);
+    return 0;
+}
+
+static bool any_suspicious(const struct looks *looks)
+{
+    size_t count = looks->past[looks->past_count - 1].count;
+    for (size_t i = 0; i < count; i++) {
+        if (sample_suspicious(&looks->samples[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The first that is shown is no guess: there is one before it, as early as for those who look but once. */
+static int look_first(struct looks *looks)
+{
+    int r = look_and_pair(looks);
+    if (r < 0)
+        return r;
+    sample_sleep_ms(SAMPLE_INTERVAL_MS);
+    r = look_and_pair(looks);
+    if (r < 0 || !any_suspicious(looks))
+        return r;
+    sample_sleep_ms(SAMPLE_SUSPICION_MS);
+    return look_and_pair(looks);
+}
+
+ssize_t looks_next(struct looks *looks, const struct sample **ret_samples)
+{
+    int r = looks->past_count == 0 ? look_first(looks) : look_and_pair(looks);
+    if (r < 0)
+        return r;
     *ret_samples = looks->samples;
-    return (ssize_t)now.count;
+    return (ssize_t)looks->past[looks->past_count - 1].count;
 }

@@ -14,9 +14,9 @@ struct looks;
 struct looks *looks_new(const struct watch_options *options);
 void looks_free(struct looks *looks);
 
-/* Looks at all that are there now, or at those that were named. *ret_samples, sorted by name or as they were
-   named, stay the callee's, until the next look. A `before` whose error is not 0 is none. Returns how many,
-   or a negative errno. */
+/* Looks at all that are there now, or at those that were named; the first time more than once, in half a
+   second at most. *ret_samples, sorted by name or as they were named, stay the callee's, until the next look.
+   A `before` whose error is not 0 is none: it has just come. Returns how many, or a negative errno. */
 ssize_t looks_next(struct looks *looks, const struct sample **ret_samples);
 
 /* CLOCK_MONOTONIC */

@@ -88,6 +88,7 @@ FIELD(backed_bytes)
 FIELD(sent)
 FIELD(received)
 FIELD(lanes_damaged)
+FIELD(lanes_damaged_now)
 FIELD(max_senders)
 FIELD(senders_held)
 FIELD(senders_left)
@@ -137,8 +138,10 @@ static const struct channel_family channel_families[] = {
     {{"shmchan_channel_used_messages", "gauge", "messages", "Messages that wait to be received."}, used},
     {{"shmchan_channel_room_messages", "gauge", "messages", "Messages that the lanes in use can hold."},
      room},
-    {{"shmchan_channel_lanes_damaged", "counter", "", "Times a lane was found damaged and given up."},
+    {{"shmchan_channel_lanes_damaged", "counter", "", "Times a lane was found damaged and put right."},
      lanes_damaged},
+    {{"shmchan_channel_lanes_damaged_now", "gauge", "", "Lanes that are damaged and not put right yet."},
+     lanes_damaged_now},
     {{"shmchan_channel_sender_places", "gauge", "", "Places for senders."}, max_senders},
     {{"shmchan_channel_senders", "gauge", "", "Living senders."}, senders_held},
     {{"shmchan_channel_senders_blocked", "gauge", "", "Senders that are blocked for want of room."},
@@ -227,6 +230,8 @@ static void put_states(FILE *out, const struct sample *const *samples, size_t co
     for (size_t i = 0; i < count; i++) {
         enum channel_state present = channel_state(&samples[i]->now, &samples[i]->before);
         for (int state = 0; state <= STATE_IDLE; state++) {
+            if (state == STATE_MISSING)
+                continue; /* what is not there has no series */
             put_name(out, &family, &samples[i]->now);
             fputc(',', out);
             put_label(out, "state", channel_state_word((enum channel_state)state), SIZE_MAX);
@@ -306,7 +311,7 @@ static size_t choose(const struct sample *samples, size_t count, const struct sa
 {
     size_t chosen = 0;
     for (size_t i = 0; i < count; i++) {
-        bool known = samples[i].now.error == -ENOENT;
+        bool known = channel_gone(&samples[i].now);
         for (size_t k = 0; k < chosen && !known; k++)
             known = strcmp(ret_chosen[k]->now.name, samples[i].now.name) == 0;
         if (!known)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output.h"
 #include "text.h"
 #include "watch.h"
 
@@ -31,9 +32,9 @@ const char arguments_help[] =
     "      --help, --version\n"
     "\n"
     "NAME: a channel's name, with or without its slash, or memfd:INODE.\n"
-    "States: damaged, stalled, no receiver, full, orphaned, no senders, foreign\n"
-    "version, unreadable, flowing, idle. USED: waiting / room in the lanes in use;\n"
-    "SENDERS: alive / places; SIZE: bytes in a message; CAP: messages in a lane.\n"
+    "States: damaged, stalled, no receiver, missing, full, orphaned, no senders,\n"
+    "foreign version, unreadable, flowing, idle. USED: waiting / room in the lanes in\n"
+    "use; SENDERS: alive / places; SIZE: bytes in a message; CAP: messages in a lane.\n"
     "Exit status: 0 fine, 1 a NAME could not be inspected or the output not written,\n"
     "2 wrong usage. Read more: man shmchan-stat\n";
 
@@ -80,8 +81,7 @@ struct given {
 
 static int complain(const struct given *given, const char *trouble, const char *what)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s; see 'shmchan-stat --help'\n", trouble,
-            text_printable(what, SIZE_MAX).s);
+    output_tell("%s: %s; see 'shmchan-stat --help'", trouble, text_printable(what, SIZE_MAX).s);
     /* A monitor must not take 2 for a verdict. */
     return given->check ? CHECK_UNKNOWN : EXIT_USAGE;
 }
@@ -201,6 +201,8 @@ static int check_together(const struct given *given)
         return complain(given, "goes with --check only", "--warning, --critical, --ok");
     if ((o->yes || o->dry_run) && o->mode != MODE_REMOVE_ORPHANS)
         return complain(given, "goes with --remove-orphans only", o->yes ? "--yes" : "--dry-run");
+    if (o->all && (o->name_count > 0 || o->mode == MODE_CHECK || o->mode == MODE_REMOVE_ORPHANS))
+        return complain(given, "goes with lists of all channels only", "-a");
     if (o->json && o->mode != MODE_SHOW && o->mode != MODE_WATCH)
         return complain(given, "goes with the list, a NAME or -w only", "--json");
     return 0;

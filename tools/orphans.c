@@ -4,13 +4,16 @@
 #include "orphans.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
+#include "find.h"
 #include "output.h"
 #include "text.h"
 
@@ -28,8 +31,30 @@ struct removal {
 
 static void complain(struct removal *removal, const struct channel *channel, const char *why)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s\n", channel_name_text(channel).s, why);
+    output_tell("%s: %s", channel_name_text(channel).s, why);
     removal->status = STATUS_TROUBLE;
+}
+
+/* The region is locked for it, which takes a file that is open for writing; and then it is a matter of who
+   owns the file. NULL: nothing is known to be in the way. The caller frees it. */
+static char *hindrance(const struct channel *channel)
+{
+    char path[sizeof FIND_DIR + SHMCHAN_NAME_MAX + 2];
+    char *why = NULL;
+    struct stat file, directory;
+    int n = 0;
+    snprintf(path, sizeof path, FIND_DIR "%s", channel->name);
+    if (geteuid() == 0 || lstat(path, &file) < 0 || stat(FIND_DIR, &directory) < 0)
+        return NULL;
+    bool owner = geteuid() == file.st_uid || geteuid() == directory.st_uid;
+    if ((directory.st_mode & S_ISVTX) && !owner)
+        n = asprintf(&why, "only its owner (uid %" PRIu32 ") or root may remove it", (uint32_t)file.st_uid);
+    else if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0)
+        n = asprintf(&why, "may be removed only by who may read and write it (it has mode %04" PRIo32 ")",
+                     (uint32_t)(file.st_mode & 0777));
+    if (n < 0)
+        text_must(NULL);
+    return why;
 }
 
 static bool held(const struct channel *channel)
@@ -140,6 +165,12 @@ static void consider(struct removal *removal, const struct channel *channel, boo
             complain(removal, channel, shmchan_strerror(error));
         return;
     }
+    char *why_not = hindrance(channel);
+    if (why_not != NULL) {
+        complain(removal, channel, why_not);
+        free(why_not);
+        return;
+    }
     removal->found++;
     char *description = describe(channel);
     if (removal->options->dry_run)
@@ -189,10 +220,9 @@ int orphans_run(const struct orphans_options *options)
 {
     struct removal removal = {.options = options, .all = options->yes};
     if (!options->yes && !options->dry_run && !isatty(STDIN_FILENO)) {
-        fputs(
-            "shmchan-stat: nobody can be asked, as stdin is no terminal; say --yes to remove all orphans, or "
-            "--dry-run to see them\n",
-            stderr);
+        output_tell(
+            "nobody can be asked, as stdin is no terminal; say --yes to remove all orphans, or --dry-run "
+            "to see them");
         return STATUS_USAGE;
     }
     if (options->name_count > 0)

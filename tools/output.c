@@ -1,15 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-/* What several parts of the program have to tell on stderr. */
+/* Where the output goes, and what several parts of the program have to tell on stderr. */
 #include "output.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "shmchan.h"
+#include "table.h"
 #include "terminal.h"
+
+#define PROGRAM "shmchan-stat: "
+
+size_t output_width(int fd)
+{
+    struct winsize size;
+    if (!isatty(fd))
+        return 0;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    const char *columns = getenv("COLUMNS");
+    long width = columns != NULL ? strtol(columns, NULL, 10) : 0;
+    return width > 0 && width < 10000 ? (size_t)width : 0;
+}
+
+void output_tell(const char *format, ...)
+{
+    char *words;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&words, format, args) < 0)
+        output_die("out of memory");
+    va_end(args);
+    fputs(PROGRAM, stderr);
+    table_fold(stderr, words, strlen(PROGRAM), 2, output_width(STDERR_FILENO));
+    free(words);
+}
 
 /* What a smaller buffer cannot hold is written in between, and then nobody learns why it could not be. Pages
    that are not used cost nothing. */
@@ -30,19 +60,19 @@ bool output_written(void)
         return true;
     if (errno == EPIPE)
         return false;
-    fprintf(stderr, "shmchan-stat: cannot write the output: %s\n",
-            errno != 0 ? strerror(errno) : "write error");
+    output_tell("cannot write the output: %s", errno != 0 ? strerror(errno) : "write error");
     return false;
 }
 
+/* What folds needs memory, too. */
 void output_die(const char *why)
 {
     terminal_give_back();
-    fprintf(stderr, "shmchan-stat: %s\n", why);
+    fprintf(stderr, PROGRAM "%s\n", why);
     exit(1);
 }
 
 void output_cannot_list(int error)
 {
-    fprintf(stderr, "shmchan-stat: cannot list the channels: %s\n", shmchan_strerror(error));
+    output_tell("cannot list the channels: %s", shmchan_strerror(error));
 }

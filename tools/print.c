@@ -69,7 +69,7 @@ static void list_one(struct table *table, const struct sample *sample, size_t ba
     table_add(table, COLOUR_NONE, "%s", channel_name_text(channel).s);
     table_add(table, colour_of_state(state), "%s", channel_state_word(state));
     if (channel->error < 0) {
-        char *why = diagnosis(channel, NULL);
+        char *why = diagnosis_in_short(channel);
         table_across(table, why);
         free(why);
         return;
@@ -87,8 +87,8 @@ static void list_one(struct table *table, const struct sample *sample, size_t ba
 
 void print_list(FILE *out, const struct sample *samples, size_t count, size_t width)
 {
-    static const struct table_column columns[] = {
-        {.head = "NAME", .least = 14},
+    const struct table_column columns[] = {
+        {.head = "NAME", .much = width / 3 > 44 ? width / 3 : 44, .fair = 24, .least = 14},
         {.head = "STATE"},
         {.head = "USED", .right = true},
         {.head = "FILL"},
@@ -96,7 +96,7 @@ void print_list(FILE *out, const struct sample *samples, size_t count, size_t wi
         {.head = "RECEIVER", .right = true},
         {.head = "SIZE", .right = true},
         {.head = "CAP", .right = true},
-        {.head = "TYPE", .least = 8, .keep_end = true, .need = TABLE_USEFUL},
+        {.head = "TYPE", .much = 24, .fair = 8, .least = 8, .keep_end = true, .need = TABLE_USEFUL},
         {.head = "SENT/S", .right = true, .need = TABLE_LUXURY},
         {.head = "RECVD/S", .right = true, .need = TABLE_LUXURY},
         {.head = "COMMAND", .need = TABLE_LUXURY},
@@ -145,14 +145,18 @@ __attribute__((format(printf, 4, 5))) static void line_in(const struct page *pag
 
 static void print_top(const struct page *page, const struct sample *sample)
 {
-    FILE *out = page->out;
     const struct channel *channel = &sample->now;
     enum channel_state state = channel_state(channel, &sample->before);
     enum colour colour = colour_of_state(state);
-    char *words = diagnosis(channel, &sample->before);
-    fprintf(out, "%s%s%s: %s%s%s\n  ", colour_begin(COLOUR_HEAD), channel_name_text(channel).s,
+    fprintf(page->out, "%s%s%s: %s%s%s\n  ", colour_begin(COLOUR_HEAD), channel_name_text(channel).s,
             colour_end(COLOUR_HEAD), colour_begin(colour), channel_state_word(state), colour_end(colour));
-    table_fold(out, words, 2, 2, page->width > READABLE ? READABLE : page->width);
+    print_diagnosis(page->out, sample, 2, page->width);
+}
+
+void print_diagnosis(FILE *out, const struct sample *sample, size_t indent, size_t width)
+{
+    char *words = diagnosis(&sample->now, &sample->before);
+    table_fold(out, words, indent, indent, width > READABLE ? READABLE : width);
     free(words);
 }
 
@@ -220,6 +224,9 @@ static void print_messages(const struct page *page, const struct sample *sample)
     if (s->lanes_damaged > 0)
         line(page, "damaged", "%" PRIu64 " time%s a lane was found damaged and put right", s->lanes_damaged,
              s->lanes_damaged == 1 ? "" : "s");
+    if (s->lanes_damaged_now > 0)
+        line(page, s->lanes_damaged > 0 ? "" : "damaged", "%" PRIu64 " lane%s now, not counted here",
+             s->lanes_damaged_now, s->lanes_damaged_now == 1 ? "" : "s");
 }
 
 static void print_asleep(const struct page *page, const struct channel *channel,
@@ -231,7 +238,8 @@ static void print_asleep(const struct page *page, const struct channel *channel,
     else if (ns == UINT64_MAX)
         line(page, "asleep", "yes");
     else
-        line(page, "asleep", "for %s, until a message comes", text_span(ns).s);
+        line(page, "asleep", "for %s%s", text_span(ns).s,
+             channel->used == 0 ? ", until a message comes" : "");
 }
 
 static void print_receiver(const struct page *page, const struct channel *channel)
@@ -260,7 +268,10 @@ static void add_lane(struct table *table, const struct shmchan_sender_state *pla
                      size_t bar)
 {
     uint64_t used = channel_lane_used(place);
-    table_add(table, COLOUR_NONE, "%s/%s", text_count(used).s, text_count(capacity).s);
+    if (place->damaged)
+        table_add(table, COLOUR_BAD, "damaged");
+    else
+        table_add(table, COLOUR_NONE, "%s/%s", text_count(used).s, text_count(capacity).s);
     table_add(table, colour_of_fill(used, capacity), "%s", text_bar(used, capacity, bar).s);
 }
 
@@ -303,7 +314,7 @@ static void print_senders(const struct page *page, const struct sample *sample)
 {
     static const struct table_column columns[] = {
         {.head = "PLACE", .right = true},    {.head = "STATE"},
-        {.head = "PID", .right = true},      {.head = "COMMAND", .least = 7},
+        {.head = "PID", .right = true},      {.head = "COMMAND", .much = 12, .fair = 7, .least = 7},
         {.head = "SENT", .right = true},     {.head = "SENT/S", .right = true},
         {.head = "LANE", .right = true},     {.head = "FILL", .need = TABLE_USEFUL},
         {.head = "RESERVED", .right = true}, {.head = "BLOCKED", .right = true},
@@ -360,25 +371,37 @@ static void print_region(const struct page *page, const struct channel *channel)
     line(page, "flags", "%s", text_flags(s->flags).s);
     line(page, "region", "%s", text_bytes(s->region_bytes).s);
     line(page, "backed", "%s", text_bytes(s->backed_bytes).s);
-    line(page, "owner", "uid %" PRIu32 ", mode %04" PRIo32, s->owner_uid, s->mode);
-    if (channel_anonymous(channel))
+    /* Nobody opens one without a name by its mode. */
+    if (channel_anonymous(channel)) {
+        line(page, "owner", "uid %" PRIu32, s->owner_uid);
         line(page, "name", "none; pid %" PRId32 " has it open as descriptor %d", channel->holder_pid,
              channel->holder_fd);
+    } else {
+        line(page, "owner", "uid %" PRIu32 ", mode %04" PRIo32, s->owner_uid, s->mode);
+    }
     line(page, "created", "%s, by pid %" PRId32, text_moment(s->created_ns).s, s->creator_pid);
     line(page, "format", "version %" PRIu32, s->format_version);
     if (s->mutex_owner_pid != 0)
-        line(page, "mutex", "held by pid %" PRId32 ", which is attaching or taking over", s->mutex_owner_pid);
+        line(page, "mutex", "held by pid %" PRId32 ", which is joining or taking over", s->mutex_owner_pid);
     else
         line(page, "mutex", "free");
+}
+
+void print_details(FILE *out, const struct sample *sample, size_t width)
+{
+    const struct page page = {out, width};
+    if (sample->now.error < 0)
+        return;
+    print_messages(&page, sample);
+    print_receiver(&page, &sample->now);
+    print_senders(&page, sample);
+    print_counters(&page, &sample->now);
+    print_region(&page, &sample->now);
 }
 
 void print_channel(FILE *out, const struct sample *sample, size_t width)
 {
     const struct page page = {out, width};
     print_top(&page, sample);
-    print_messages(&page, sample);
-    print_receiver(&page, &sample->now);
-    print_senders(&page, sample);
-    print_counters(&page, &sample->now);
-    print_region(&page, &sample->now);
+    print_details(out, sample, width);
 }

@@ -21,6 +21,7 @@ struct facts {
     uint64_t start_time;
     uint32_t threads;
     char letter;
+    bool main_ended;
     char command[16];
 };
 
@@ -115,8 +116,11 @@ static int learn(int32_t pid, uint64_t start_time, const struct facts **ret_fact
     int r = read_stat(path, facts);
     if (r < 0)
         facts->pid = 0;
-    else if (facts->threads > 1)
+    else if (facts->threads > 1) {
+        bool main_ended = facts->letter == 'Z';
         read_threads(facts);
+        facts->main_ended = main_ended && facts->letter != 'Z';
+    }
     return r;
 }
 
@@ -136,6 +140,7 @@ static struct proc_view view_of(const struct facts *facts, bool uncertain)
                                  : PROC_HERE,
         .letter = letter,
         .uncertain = uncertain,
+        .main_ended = facts->main_ended,
         .threads = facts->threads,
     };
 }

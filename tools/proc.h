@@ -22,6 +22,7 @@ struct proc_view {
     char letter;      /* the state letter of its liveliest thread: R of any that runs, T if all are stopped;
                          0 = not read */
     bool uncertain;   /* its number, start and command are right; whether it has the region may not be seen */
+    bool main_ended;  /* its main thread has ended, and others have not */
     uint32_t threads; /* 0 = not known */
 };
 

@@ -12,8 +12,12 @@
 #include "state.h"
 #include "text.h"
 
-/* 0.4 s between the looks: a receiver that is only slow has then had its time. */
-#define SUSPICION_MS 280
+void sample_sleep_ms(unsigned ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
 
 /* Until so long after this look at the channel: where many are looked at, that has passed meanwhile. */
 static void wait_since(const struct channel *channel, unsigned ms)
@@ -35,10 +39,10 @@ void sample_free(struct sample *samples, size_t count)
 }
 
 /* A receiver that is stopped is no matter of how long one looks. */
-static bool suspicious(const struct sample *sample)
+bool sample_suspicious(const struct sample *sample)
 {
-    return channel_state_but_damage(&sample->now, &sample->before) == STATE_STALLED &&
-           !proc_halted(sample->now.receiver_view);
+    return channel_stands_still(&sample->now, &sample->before) &&
+           channel_state_but_damage(&sample->now, &sample->before) != STATE_STALLED;
 }
 
 static void look_again(struct sample *samples, size_t count)
@@ -47,14 +51,14 @@ static void look_again(struct sample *samples, size_t count)
     for (size_t i = 0; i < count; i++) {
         wait_since(&samples[i].before, SAMPLE_INTERVAL_MS);
         channel_read_again(&samples[i].before, &samples[i].now);
-        suspicion |= suspicious(&samples[i]);
+        suspicion |= sample_suspicious(&samples[i]);
     }
     if (!suspicion)
         return;
     for (size_t i = 0; i < count; i++) {
-        if (!suspicious(&samples[i]))
+        if (!sample_suspicious(&samples[i]))
             continue;
-        wait_since(&samples[i].before, SAMPLE_INTERVAL_MS + SUSPICION_MS);
+        wait_since(&samples[i].before, SAMPLE_INTERVAL_MS + SAMPLE_SUSPICION_MS);
         channel_free(&samples[i].now);
         channel_read_again(&samples[i].before, &samples[i].now);
     }
@@ -82,7 +86,7 @@ static size_t drop_removed(struct sample *samples, size_t count)
     return kept;
 }
 
-ssize_t sample_all(bool unreadable, struct sample **ret_samples, size_t *ret_closed)
+ssize_t sample_all(bool unreadable, struct sample **ret_samples, struct sample_left_out *ret_left_out)
 {
     struct found_list list;
     int r = find_all(unreadable, &list);
@@ -95,7 +99,7 @@ ssize_t sample_all(bool unreadable, struct sample **ret_samples, size_t *ret_clo
     size_t count = drop_removed(samples, list.count);
     if (count > 0)
         qsort(samples, count, sizeof *samples, by_trouble);
-    *ret_closed = list.processes_closed;
+    *ret_left_out = (struct sample_left_out){list.files_closed, list.processes_closed};
     find_free(&list);
     *ret_samples = samples;
     return (ssize_t)count;

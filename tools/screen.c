@@ -12,6 +12,7 @@
 #include "colour.h"
 #include "diagnosis.h"
 #include "report.h"
+#include "table.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -24,7 +25,7 @@ struct layout {
     int name, state, bar, spark, blocked, senders, receiver, type;
 };
 
-enum { USED = 4, RATE = 6, SPARK_MIN = 4, SPARK_MAX = 60 };
+enum { USED = 4, RATE = 7, SPARK_MIN = 4, SPARK_MAX = 60 };
 
 static bool utf8;
 
@@ -69,7 +70,18 @@ static int columns_of(const char *s)
     return (int)text_columns(s);
 }
 
-/* The beginning of it, in a field of `width` columns; the cursor is behind the field then, and one blank. */
+/* In a field of `width` columns, without its middle or beginning if it is too wide; the cursor is behind the
+   field then, and one blank. */
+static void put_squeezed(int *x, int y, const char *s, int width, bool keep_end)
+{
+    char *squeezed = table_squeezed(s, width > 0 ? (size_t)width : 0, keep_end);
+    if (*x + width <= COLS)
+        mvaddstr(y, *x, squeezed);
+    free(squeezed);
+    *x += width + 1;
+}
+
+/* Likewise of what has its width: the beginning of it. */
 static void put_field(int *x, int y, const char *s, int width, bool right)
 {
     int bytes = bytes_within(s, width);
@@ -77,20 +89,6 @@ static void put_field(int *x, int y, const char *s, int width, bool right)
     if (*x + width <= COLS)
         mvaddnstr(y, *x + (right && pad > 0 ? pad : 0), s, bytes);
     *x += width + 1;
-}
-
-/* Names differ at their end. */
-static void put_name(int *x, int y, const char *s, int width)
-{
-    int skip = columns_of(s) - width;
-    if (skip > 0 && *x + width <= COLS) {
-        s += bytes_within(s, skip + 2);
-        mvaddstr(y, *x, "..");
-        mvaddnstr(y, *x + 2, s, bytes_within(s, width - 2));
-        *x += width + 1;
-        return;
-    }
-    put_field(x, y, s, width, false);
 }
 
 /* At the cursor, as much as the line has room for. */
@@ -107,25 +105,40 @@ __attribute__((format(printf, 1, 2))) static void put_rest(const char *format, .
     free(s);
 }
 
-/* Broken at blanks into at most `lines` lines. */
-static void put_folded(int y, int x, const char *s, int lines)
+/* As lines of at most `width` columns. The caller frees it. */
+static char *folded(const char *sentences, int width)
+{
+    char *lines = NULL;
+    size_t size;
+    FILE *out = text_must(open_memstream(&lines, &size));
+    table_fold(out, sentences, 0, 0, width > 0 ? (size_t)width : 1);
+    fclose(out);
+    return text_must(lines);
+}
+
+/* A line that goes on: after the last word that leaves room for them, two dots. */
+static void put_cut(int y, int x, char *line, int width)
+{
+    char *blank;
+    while (columns_of(line) > width - 3 && (blank = strrchr(line, ' ')) != NULL)
+        *blank = '\0';
+    mvaddnstr(y, x, line, bytes_within(line, width - 3));
+    addstr(" ..");
+}
+
+/* As much as goes into `lines` lines. */
+static void put_folded(int y, int x, const char *sentences, int lines)
 {
     int width = COLS - x - 1;
-    for (; lines > 0 && *s != '\0'; lines--, y++) {
-        int bytes = bytes_within(s, width);
-        int cut = bytes;
-        while (s[bytes] != '\0' && lines > 1 && cut > 0 && s[cut] != ' ')
-            cut--;
-        if (cut == 0)
-            cut = bytes;
-        if (cut == 0)
-            return; /* not one column */
-        mvaddnstr(y, x, s, cut);
-        if (lines == 1 && s[cut] != '\0' && width > 2)
-            mvaddstr(y, x + width - 2, "..");
-        s += cut;
-        s += strspn(s, " ");
+    char *text = folded(sentences, width), *rest = text, *line;
+    for (int i = 0; i < lines && (line = strsep(&rest, "\n")) != NULL; i++) {
+        bool whole = i + 1 < lines || rest == NULL || *rest == '\0';
+        if (whole || width < 4)
+            mvaddnstr(y + i, x, line, bytes_within(line, width));
+        else
+            put_cut(y + i, x, line, width);
     }
+    free(text);
 }
 
 static struct text rate_text(bool known, double per_second)
@@ -135,21 +148,40 @@ static struct text rate_text(bool known, double per_second)
 
 /* ---------------------------------------------------------------- title and keys */
 
-static void put_severities(const struct rows *rows)
+static void put_many(size_t count, const char *what, enum channel_state like)
 {
-    size_t severities[3] = {0};
-    for (size_t i = 0; i < rows->count; i++)
-        severities[channel_state_severity(rows->rows[i].state)]++;
-    put_rest("   %zu channel%s", rows->count, rows->count == 1 ? "" : "s");
-    for (int severity = 2; severity > 0; severity--) {
-        if (severities[severity] == 0)
-            continue;
-        attr_t look = look_of(severity == 2 ? STATE_DAMAGED : STATE_FULL);
-        put_rest(", ");
-        attron(look);
-        put_rest("%zu %s", severities[severity], severity == 2 ? "critical" : "warning");
-        attroff(look);
+    if (count == 0)
+        return;
+    attr_t look = look_of(like);
+    put_rest(", ");
+    attron(look);
+    put_rest("%zu %s", count, what);
+    attroff(look);
+}
+
+/* What cannot be read, or is not there, is no channel that is in a bad way. */
+static void put_counts(const struct rows *rows)
+{
+    size_t severities[3] = {0}, missing = 0, unreadable = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        enum channel_state state = rows->rows[i].state;
+        missing += state == STATE_MISSING;
+        unreadable += state == STATE_UNREADABLE;
+        severities[channel_state_severity(state)] += state != STATE_MISSING && state != STATE_UNREADABLE;
     }
+    size_t channels = rows->count - missing - unreadable;
+    put_rest("%zu channel%s", channels, channels == 1 ? "" : "s");
+    put_many(severities[2], "critical", STATE_DAMAGED);
+    put_many(severities[1], "warning", STATE_FULL);
+    put_many(missing, "missing", STATE_MISSING);
+    put_many(unreadable, "unreadable", STATE_IDLE);
+}
+
+/* Which part of all is on the screen, if that is not all. */
+static void put_part(size_t first, size_t shown, size_t all, const char *what)
+{
+    if (shown < all)
+        put_rest("%s %zu-%zu of %zu   ", what, first + 1, first + shown, all);
 }
 
 /* The page's is the channel's name and state, which stay while it is scrolled. */
@@ -162,7 +194,7 @@ static void put_title(const struct screen_view *view)
         name = channel_name_text(&row->sample->now);
     int width = columns_of(name.s);
     attron(A_BOLD);
-    put_name(&x, 0, name.s, width < COLS - 46 ? width : COLS > 60 ? COLS - 46 : 14);
+    put_squeezed(&x, 0, name.s, width < COLS - 46 ? width : COLS > 60 ? COLS - 46 : 14, false);
     attroff(A_BOLD);
     move(0, x < COLS ? x - 1 : COLS - 1);
     if (row != NULL) {
@@ -171,9 +203,10 @@ static void put_title(const struct screen_view *view)
         put_rest("  %s", channel_state_word(row->state));
         attroff(look);
     }
-    put_rest("   every %g s%s", view->interval_ms / 1000.0, view->paused ? ", PAUSED" : "");
+    put_rest("   every %g s%s   ", view->interval_ms / 1000.0, view->paused ? ", PAUSED" : "");
+    put_part(view->first, view->shown, view->all, row == NULL ? "rows" : "lines");
     if (row == NULL)
-        put_severities(view->rows);
+        put_counts(view->rows);
     if (getcurx(stdscr) + 10 < COLS)
         mvaddstr(0, COLS - 9, text_clock().s);
 }
@@ -258,8 +291,8 @@ static void put_head(const struct layout *l)
         put_field(&x, 1, "", l->bar, false);
     if (l->spark > 0)
         put_field(&x, 1, "HISTORY", l->spark, false);
-    put_field(&x, 1, "SENT/s", RATE, true);
-    put_field(&x, 1, "RECV/s", RATE, true);
+    put_field(&x, 1, "SENT/S", RATE, true);
+    put_field(&x, 1, "RECVD/S", RATE, true);
     if (l->spark > 0)
         put_field(&x, 1, "HISTORY", l->spark, false);
     if (l->blocked > 0)
@@ -297,8 +330,8 @@ static void put_more(int x, int y, const struct layout *l, const struct row *row
     if (l->receiver > 0)
         put_field(&x, y, alive ? text : "-", l->receiver, true);
     if (l->type > 0)
-        put_field(&x, y, s->type[0] != '\0' ? text_printable(s->type, sizeof s->type).s : "-", COLS - x - 1,
-                  false);
+        put_squeezed(&x, y, s->type[0] != '\0' ? text_printable(s->type, sizeof s->type).s : "-",
+                     COLS - x - 1, true);
 }
 
 static void put_row(int y, const struct layout *l, const struct row *row, bool selected)
@@ -311,13 +344,15 @@ static void put_row(int y, const struct layout *l, const struct row *row, bool s
     mvaddch(y, 0, selected ? '>' : ' ');
     if (selected)
         mvhline(y, 1, ' ', l->name);
-    put_name(&x, y, channel_name_text(channel).s, l->name);
+    put_squeezed(&x, y, channel_name_text(channel).s, l->name, false);
     attroff(A_REVERSE);
     attron(look);
     put_field(&x, y, channel_state_word(row->state), l->state, false);
     attroff(look);
     if (channel->error < 0) {
-        put_field(&x, y, shmchan_strerror(channel->error), COLS - x - 1, false);
+        char *why = diagnosis_in_short(channel);
+        put_folded(y, x, why, 1);
+        free(why);
         return;
     }
     /* Cut, not rounded: 100 is full. */
@@ -332,17 +367,35 @@ static void put_row(int y, const struct layout *l, const struct row *row, bool s
     put_more(x, y, l, row);
 }
 
-size_t screen_height(void)
+/* Lines under the list for what is the matter: those that the list leaves free; 0 = none. */
+static int diagnosis_height(const struct rows *rows)
 {
-    int height = LINES - ABOVE - KEYS - (LINES >= LOW ? 1 + DIAGNOSIS : 0);
+    size_t lines = (size_t)(LINES - ABOVE - KEYS - 1);
+    if (LINES < LOW || rows->count == 0)
+        return 0;
+    return rows->count + DIAGNOSIS < lines ? (int)(lines - rows->count) : DIAGNOSIS;
+}
+
+size_t screen_height(const struct screen_view *view)
+{
+    int below = diagnosis_height(view->rows);
+    int height = LINES - ABOVE - KEYS - (below > 0 && !view->page ? 1 + below : 0);
     return height > 1 ? (size_t)height : 1;
+}
+
+static void put_diagnosis(const struct row *row, int height)
+{
+    char *words = diagnosis(&row->sample->now, &row->sample->before);
+    mvhline(LINES - KEYS - height - 1, 0, 0, COLS);
+    put_folded(LINES - KEYS - height, 1, words, height);
+    free(words);
 }
 
 static void put_list(struct screen_view *view)
 {
     const struct rows *rows = view->rows;
     struct layout l = lay_out(rows);
-    size_t height = screen_height();
+    size_t height = screen_height(view);
     if (view->top + height > rows->count)
         view->top = rows->count > height ? rows->count - height : 0;
     if (view->selected < view->top)
@@ -350,56 +403,95 @@ static void put_list(struct screen_view *view)
     if (view->selected >= view->top + height)
         view->top = view->selected - height + 1;
     put_head(&l);
-    for (size_t i = 0; i < height && view->top + i < rows->count; i++)
-        put_row(ABOVE + (int)i, &l, &rows->rows[view->top + i], view->top + i == view->selected);
+    size_t shown = 0;
+    for (; shown < height && view->top + shown < rows->count; shown++)
+        put_row(ABOVE + (int)shown, &l, &rows->rows[view->top + shown], view->top + shown == view->selected);
+    view->first = view->top;
+    view->shown = shown;
+    view->all = rows->count;
     if (rows->count == 0)
         mvaddstr(ABOVE, 1, "There is no channel that this user may read.");
-    if (LINES < LOW || rows->count == 0)
-        return;
-    const struct sample *sample = rows->rows[view->selected].sample;
-    char *words = diagnosis(&sample->now, &sample->before);
-    mvhline(LINES - KEYS - DIAGNOSIS - 1, 0, 0, COLS);
-    put_folded(LINES - KEYS - DIAGNOSIS, 1, words, DIAGNOSIS);
-    free(words);
+    int below = diagnosis_height(rows);
+    if (below > 0)
+        put_diagnosis(&rows->rows[view->selected], below);
 }
 
 /* ---------------------------------------------------------------- the page of one */
 
-static void put_graph(int y, int x, int width, int height, const struct history *history, double max,
-                      const char *label)
+/* From so many columns on there is room for both; what tells a graph's colour in a text, as colour.h does. */
+enum { SIDE_BY_SIDE = 100, GRAPH_CODE = 36 };
+
+/* One line of a graph, or its label, in `width` columns. */
+struct graph {
+    const struct history *history;
+    double max;
+    int width, height;
+    char label[4 * sizeof(struct text)];
+};
+
+static void write_graph_line(FILE *out, const struct graph *graph, int line)
 {
-    mvaddnstr(y, x, label, bytes_within(label, width));
-    attron(COLOR_PAIR(PAIR_GRAPH));
-    for (int row = 0; row < height; row++) {
-        struct history_line line =
-            history_row(history, max, (size_t)row, (size_t)height, (size_t)width, utf8);
-        mvaddstr(y + 1 + row, x, line.s);
+    if (line == 0) {
+        int bytes = bytes_within(graph->label, graph->width);
+        int columns = columns_of(graph->label);
+        fprintf(out, "%.*s%*s", bytes, graph->label, columns < graph->width ? graph->width - columns : 0, "");
+        return;
     }
-    attroff(COLOR_PAIR(PAIR_GRAPH));
+    struct history_line row = history_row(graph->history, graph->max, (size_t)line - 1, (size_t)graph->height,
+                                          (size_t)graph->width, utf8);
+    fprintf(out, "\033[%dm%s\033[0m", GRAPH_CODE, row.s);
 }
 
-/* Two graphs side by side, or one under the other. Returns the line under them. */
-static int put_graphs(int y, const struct row *row)
+/* `max` below 0: of what is shown. */
+static struct graph graph_of(const struct history *history, double max)
 {
-    char label[4 * sizeof(struct text)];
+    bool wide = COLS >= SIDE_BY_SIDE;
+    struct graph graph = {.history = history,
+                          .max = max,
+                          .width = wide ? COLS / 2 - 2 : COLS - 2,
+                          .height = LINES >= 36 || (wide && LINES >= 20) ? GRAPH_HIGH : GRAPH_LOW};
+    if (graph.width > HISTORY_LENGTH)
+        graph.width = HISTORY_LENGTH;
+    if (max < 0)
+        graph.max = history_max(history, (size_t)(graph.width > 0 ? graph.width : 0));
+    return graph;
+}
+
+static void write_graph(FILE *out, const struct graph *graph)
+{
+    for (int line = 0; line <= graph->height; line++) {
+        write_graph_line(out, graph, line);
+        fputc('\n', out);
+    }
+}
+
+static void write_beside(FILE *out, const struct graph *left, const struct graph *right)
+{
+    for (int line = 0; line <= left->height; line++) {
+        write_graph_line(out, left, line);
+        fputs("  ", out);
+        write_graph_line(out, right, line);
+        fputc('\n', out);
+    }
+}
+
+/* Two graphs side by side, or one under the other. */
+static void write_graphs(FILE *out, const struct row *row)
+{
     const struct channel *channel = &row->sample->now;
-    bool wide = COLS >= 100;
-    int width = wide ? COLS / 2 - 2 : COLS - 2;
-    int height = LINES >= 36 || (wide && LINES >= 20) ? GRAPH_HIGH : GRAPH_LOW;
-    if (width > HISTORY_LENGTH)
-        width = HISTORY_LENGTH;
-    if (LINES < LOW)
-        return y;
-    snprintf(label, sizeof label, "used %s of %s (%u %%)", text_count(channel->used).s,
+    struct graph used = graph_of(&row->track->used, 1), received = graph_of(&row->track->received, -1);
+    snprintf(used.label, sizeof used.label, "used %s of %s (%u %%)", text_count(channel->used).s,
              text_count(channel->room).s, (unsigned)(100 * row->used));
-    put_graph(y, 1, width, height, &row->track->used, 1, label);
-    double max = history_max(&row->track->received, (size_t)width);
-    snprintf(label, sizeof label, "received %s/s (at most %s/s), sent %s/s",
-             rate_text(row->rates.known, row->rates.received).s, text_rate(max).s,
+    snprintf(received.label, sizeof received.label, "received %s/s (at most %s/s), sent %s/s",
+             rate_text(row->rates.known, row->rates.received).s, text_rate(received.max).s,
              rate_text(row->rates.known, row->rates.sent).s);
-    int y2 = wide ? y : y + height + 1;
-    put_graph(y2, wide ? width + 3 : 1, width, height, &row->track->received, max, label);
-    return y2 + height + 1;
+    fputc('\n', out);
+    if (COLS >= SIDE_BY_SIDE) {
+        write_beside(out, &used, &received);
+    } else {
+        write_graph(out, &used);
+        write_graph(out, &received);
+    }
 }
 
 /* What colour.h put into a page, for curses. */
@@ -416,6 +508,8 @@ static attr_t look_of_code(long code)
         return (attr_t)COLOR_PAIR(PAIR_GOOD);
     case 33:
         return (attr_t)COLOR_PAIR(PAIR_WARNING);
+    case GRAPH_CODE:
+        return (attr_t)COLOR_PAIR(PAIR_GRAPH);
     default:
         return A_NORMAL;
     }
@@ -450,6 +544,9 @@ static void put_text(struct screen_view *view, int y, char *text)
         lines += *s == '\n';
     if (view->line + height > lines)
         view->line = lines > height ? lines - height : 0;
+    view->first = view->line;
+    view->shown = lines < height ? lines : height;
+    view->all = lines;
     char *rest = text, *line;
     for (size_t i = 0; i < view->line + height && (line = strsep(&rest, "\n")) != NULL; i++) {
         if (i >= view->line)
@@ -457,21 +554,19 @@ static void put_text(struct screen_view *view, int y, char *text)
     }
 }
 
+/* What is the matter comes first, as everywhere; then how it came to that. */
 static void put_page(struct screen_view *view)
 {
     const struct row *row = &view->rows->rows[view->selected];
-    int y = 2;
-    if (row->sample->now.error < 0) {
-        put_folded(y, 1, shmchan_strerror(row->sample->now.error), LINES - y - KEYS);
-        return;
-    }
-    y = put_graphs(y, row);
     char *page = NULL;
     size_t size = 0;
     FILE *out = text_must(open_memstream(&page, &size));
-    print_channel(out, row->sample, (size_t)COLS - 1);
+    print_diagnosis(out, row->sample, 0, (size_t)COLS - 1);
+    if (row->sample->now.error == 0 && LINES >= LOW)
+        write_graphs(out, row);
+    print_details(out, row->sample, (size_t)COLS - 1);
     fclose(out);
-    put_text(view, y, text_must(page));
+    put_text(view, ABOVE, text_must(page));
     free(page);
 }
 
@@ -482,11 +577,11 @@ void screen_draw(struct screen_view *view)
         view->selected = view->rows->count > 0 ? view->rows->count - 1 : 0;
     if (view->rows->count == 0)
         view->page = false;
-    put_title(view);
     if (view->page)
         put_page(view);
     else
         put_list(view);
+    put_title(view);
     put_keys(view);
     refresh();
 }

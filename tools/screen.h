@@ -7,10 +7,11 @@
 
 struct screen_view {
     const struct rows *rows;
-    size_t selected; /* a row                                   */
-    size_t top;      /* the first one shown; kept by the screen */
-    size_t line;     /* of the page; likewise                   */
-    bool page;       /* of the selected row, else the list      */
+    size_t selected;          /* a row                                   */
+    size_t top;               /* the first one shown; kept by the screen */
+    size_t line;              /* of the page; likewise                   */
+    size_t first, shown, all; /* rows or lines that were drawn; likewise */
+    bool page;                /* of the selected row, else the list      */
     bool paused;
     bool reverse;
     enum rows_order order;
@@ -23,6 +24,6 @@ void screen_start(bool colour);
 void screen_draw(struct screen_view *view);
 
 /* Rows or lines that one screen shows. */
-size_t screen_height(void);
+size_t screen_height(const struct screen_view *view);
 
 #endif

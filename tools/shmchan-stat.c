@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "colour.h"
@@ -25,24 +24,11 @@ enum { EXIT_TROUBLE = 1 };
 
 static void complain(const struct channel *channel)
 {
-    fprintf(stderr, "shmchan-stat: %s: %s", channel_name_text(channel).s, shmchan_strerror(channel->error));
+    char whose[64] = "";
     if (channel->file_mode != FILE_UNKNOWN)
-        fprintf(stderr, " (it is uid %" PRIu32 "'s, mode %04" PRIo32 ")", channel->file_uid,
-                channel->file_mode);
-    fputc('\n', stderr);
-}
-
-/* Columns of the terminal that the output goes to; 0 = it goes elsewhere, or nobody knows. */
-static size_t terminal_width(void)
-{
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO))
-        return 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    const char *columns = getenv("COLUMNS");
-    long width = columns != NULL ? strtol(columns, NULL, 10) : 0;
-    return width > 0 && width < 10000 ? (size_t)width : 0;
+        snprintf(whose, sizeof whose, " (it is uid %" PRIu32 "'s, mode %04" PRIo32 ")", channel->file_uid,
+                 channel->file_mode);
+    output_tell("%s: %s%s", channel_name_text(channel).s, shmchan_strerror(channel->error), whose);
 }
 
 static void print(const struct options *options, const struct sample *samples, size_t count)
@@ -52,27 +38,40 @@ static void print(const struct options *options, const struct sample *samples, s
     else if (options->json && json_print(stdout, samples, count, false) < 0)
         text_must(NULL);
     else if (!options->json && options->name_count == 0 && count > 0)
-        print_list(stdout, samples, count, terminal_width());
+        print_list(stdout, samples, count, output_width(STDOUT_FILENO));
+}
+
+/* What a list of channels lacks, and why. */
+static void tell_left_out(const struct options *options, size_t shown, const struct sample_left_out *left_out)
+{
+    size_t files = left_out->files, processes = left_out->processes;
+    if (shown == 0)
+        output_tell("no channel that this user may read%s",
+                    find_has_directory() ? "" : ", and no " FIND_DIR " for channels with a name");
+    if (files > 0 && options->all)
+        output_tell(
+            "files that this user may not read may be channels or not; ask as their owner or as root");
+    else if (files > 0)
+        output_tell("%zu file%s in " FIND_DIR " that this user may not read %s left out (see -a)", files,
+                    files == 1 ? "" : "s", files == 1 ? "is" : "are");
+    if (processes > 0 && options->all)
+        output_tell("this user may not look into %zu process%s, which may have channels without a name",
+                    processes, processes == 1 ? "" : "es");
 }
 
 static int show_all(const struct options *options)
 {
     struct sample *samples;
-    size_t closed = 0;
-    ssize_t n = sample_all(options->all, &samples, &closed);
+    struct sample_left_out left_out;
+    ssize_t n = sample_all(options->all, &samples, &left_out);
     if (n < 0) {
         output_cannot_list((int)n);
         return EXIT_TROUBLE;
     }
     print(options, samples, (size_t)n);
     int status = output_written() ? 0 : EXIT_TROUBLE;
-    if (n == 0 && !options->json && options->mode == MODE_SHOW)
-        fputs("shmchan-stat: no channel that this user may read\n", stderr);
-    if (closed > 0 && options->all && !options->json && options->mode == MODE_SHOW)
-        fprintf(stderr,
-                "shmchan-stat: this user may not look into %zu process%s, which may have channels without a "
-                "name\n",
-                closed, closed == 1 ? "" : "es");
+    if (!options->json && options->mode == MODE_SHOW)
+        tell_left_out(options, (size_t)n, &left_out);
     sample_free(samples, (size_t)n);
     return status;
 }
@@ -80,19 +79,17 @@ static int show_all(const struct options *options)
 static int show_named(const struct options *options)
 {
     int status = 0;
-    bool first = true;
     bool pages = options->mode == MODE_SHOW && !options->json;
     struct sample *samples = sample_named(options->names, options->name_count);
     for (size_t i = 0; i < options->name_count; i++) {
-        if (samples[i].now.error < 0) {
-            complain(&samples[i].now);
+        if (samples[i].now.error < 0)
             status = EXIT_TROUBLE;
-        } else if (pages) {
-            if (!first)
-                fputc('\n', stdout);
-            first = false;
-            print_channel(stdout, &samples[i], terminal_width());
-        }
+        if (pages && i > 0)
+            fputc('\n', stdout);
+        if (pages)
+            print_channel(stdout, &samples[i], output_width(STDOUT_FILENO));
+        else if (samples[i].now.error < 0)
+            complain(&samples[i].now);
     }
     print(options, samples, options->name_count);
     if (!output_written())

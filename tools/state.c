@@ -4,8 +4,9 @@
 
 #include <errno.h>
 
-/* A receiver that sleeps looks by itself each 100 ms; this is long enough for it to get a CPU too. */
-#define ASLEEP_TOO_LONG_NS 400000000u
+/* A receiver that stands still so long is stalled. One that sleeps looks by itself each 100 ms; this is long
+   enough for it to get a CPU too. */
+#define STALLED_NS 400000000u
 /* Waiting for room so long is long: more than a busy machine takes to give a process its turn. */
 #define LONG_NS 250000000u
 
@@ -15,16 +16,11 @@ static uint64_t elapsed_ns(const struct channel *now, const struct channel *befo
     return b > a ? b - a : 0;
 }
 
-/* Did messages wait all the time, and none was taken by a receiver that was there all the time? One that
-   only now wakes is given its time. */
-static bool took_nothing(const struct channel *now, const struct channel *before)
+bool channel_stands_still(const struct channel *now, const struct channel *before)
 {
-    const struct shmchan_process *receiver = &now->snapshot.receiver;
-    uint64_t ns;
-    if (before->used == 0 || now->used == 0 || now->snapshot.received != before->snapshot.received ||
-        !channel_same_process(receiver, &before->snapshot.receiver))
-        return false;
-    return !channel_asleep(now, receiver, &ns) || elapsed_ns(now, before) >= ASLEEP_TOO_LONG_NS;
+    return now->error == 0 && before->error == 0 && channel_same(now, before) && before->used > 0 &&
+           now->used > 0 && now->snapshot.received == before->snapshot.received &&
+           channel_same_process(&now->snapshot.receiver, &before->snapshot.receiver);
 }
 
 static bool stalled(const struct channel *now, const struct channel *before)
@@ -37,7 +33,7 @@ static bool stalled(const struct channel *now, const struct channel *before)
     if (proc_halted(now->receiver_view) && proc_halted(before->receiver_view) &&
         now->snapshot.received == before->snapshot.received)
         return true;
-    return took_nothing(now, before);
+    return channel_stands_still(now, before) && elapsed_ns(now, before) >= STALLED_NS;
 }
 
 /* Is it blocked for want of room, or can it just have been? It is woken when half its lane is free. */
@@ -91,7 +87,17 @@ static bool any_waits_long(const struct channel *now, const struct channel *befo
 
 static enum channel_state state_of_error(int error)
 {
-    return error == -EBADMSG ? STATE_DAMAGED : error == -EPROTONOSUPPORT ? STATE_FOREIGN : STATE_UNREADABLE;
+    switch (-error) {
+    case EBADMSG:
+        return STATE_DAMAGED;
+    case ENOENT:
+    case ESRCH:
+        return STATE_MISSING;
+    case EPROTONOSUPPORT:
+        return STATE_FOREIGN;
+    default:
+        return STATE_UNREADABLE;
+    }
 }
 
 static bool moved(const struct channel *now, const struct channel *before)
@@ -131,11 +137,17 @@ enum channel_state channel_state(const struct channel *now, const struct channel
 const char *channel_state_word(enum channel_state state)
 {
     static const char *const words[] = {
-        [STATE_DAMAGED] = "damaged",         [STATE_STALLED] = "stalled",
-        [STATE_NO_RECEIVER] = "no receiver", [STATE_FULL] = "full",
-        [STATE_ORPHANED] = "orphaned",       [STATE_NO_SENDERS] = "no senders",
-        [STATE_FOREIGN] = "foreign version", [STATE_UNREADABLE] = "unreadable",
-        [STATE_FLOWING] = "flowing",         [STATE_IDLE] = "idle",
+        [STATE_DAMAGED] = "damaged",
+        [STATE_STALLED] = "stalled",
+        [STATE_NO_RECEIVER] = "no receiver",
+        [STATE_MISSING] = "missing",
+        [STATE_FULL] = "full",
+        [STATE_ORPHANED] = "orphaned",
+        [STATE_NO_SENDERS] = "no senders",
+        [STATE_FOREIGN] = "foreign version",
+        [STATE_UNREADABLE] = "unreadable",
+        [STATE_FLOWING] = "flowing",
+        [STATE_IDLE] = "idle",
     };
     return words[state];
 }
@@ -146,6 +158,7 @@ int channel_state_severity(enum channel_state state)
     case STATE_DAMAGED:
     case STATE_STALLED:
     case STATE_NO_RECEIVER:
+    case STATE_MISSING:
         return 2;
     case STATE_FULL:
     case STATE_ORPHANED:

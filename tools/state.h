@@ -11,6 +11,7 @@ enum channel_state {
     STATE_DAMAGED,
     STATE_STALLED,
     STATE_NO_RECEIVER,
+    STATE_MISSING, /* of a name that was asked for */
     STATE_FULL,
     STATE_ORPHANED,
     STATE_NO_SENDERS,
@@ -28,8 +29,12 @@ enum channel_state channel_state(const struct channel *now, const struct channel
 /* The same, but that lanes were damaged once is left out of account. */
 enum channel_state channel_state_but_damage(const struct channel *now, const struct channel *before);
 
-/* "damaged", "stalled", "no receiver", "full", "orphaned", "no senders", "foreign version", "unreadable",
-   "flowing", "idle". */
+/* Did messages wait at both looks, and the same receiver took none? If the looks are not far enough apart for
+   that to be STATE_STALLED, a later one tells. */
+bool channel_stands_still(const struct channel *now, const struct channel *before);
+
+/* "damaged", "stalled", "no receiver", "missing", "full", "orphaned", "no senders", "foreign version",
+   "unreadable", "flowing", "idle". */
 const char *channel_state_word(enum channel_state state);
 
 /* 0 fine, 1 warning, 2 critical. */

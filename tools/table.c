@@ -83,32 +83,62 @@ static const char *ending(const char *text, size_t columns)
     return text;
 }
 
-/* Without its middle (or beginning) if it is too wide: names differ at either end. Returns the columns used.
- */
-static size_t put_squeezed(FILE *out, const char *text, size_t width, bool keep_end)
+char *table_squeezed(const char *text, size_t width, bool keep_end)
 {
-    size_t columns = text_columns(text);
-    if (columns <= width) {
-        fputs(text, out);
-        return columns;
-    }
+    char *squeezed, *head;
+    if (text_columns(text) <= width)
+        return text_must(strdup(text));
+    if (width <= strlen(DOTS))
+        return text_must(strndup(DOTS, width));
     size_t left = width - strlen(DOTS);
-    char *head = text_must(strndup(text, keep_end ? 0 : text_within(text, left / 2)));
-    size_t used = text_columns(head);
-    const char *end = ending(text, left - used);
-    fprintf(out, "%s" DOTS "%s", head, end);
+    head = text_must(strndup(text, keep_end ? 0 : text_within(text, left / 2)));
+    if (asprintf(&squeezed, "%s" DOTS "%s", head, ending(text, left - text_columns(head))) < 0)
+        text_must(NULL);
     free(head);
-    return used + strlen(DOTS) + text_columns(end);
+    return squeezed;
 }
 
-/* Up to the next blank; a command in backquotes is not torn. */
+/* ---------------------------------------------------------------- sentences */
+
+/* Does a unit stand there, as text_span() and others write it? */
+static size_t unit_length(const char *s)
+{
+    static const char *const units[] = {"ms",   "s",     "min", "h",   "d",  "%",
+                                        "byte", "bytes", "KiB", "MiB", "GiB"};
+    size_t length = strcspn(s, " ,.;:)");
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strlen(units[i]) == length && strncmp(s, units[i], length) == 0)
+            return length;
+    }
+    return 0;
+}
+
+/* Up to the next blank, but for those in "4 min 05 s". */
+static size_t quantity_length(const char *s)
+{
+    size_t length = 0;
+    for (;;) {
+        size_t digits = strspn(s + length, "0123456789.");
+        if (digits == 0 || s[length + digits] != ' ')
+            break;
+        size_t unit = unit_length(s + length + digits + 1);
+        if (unit == 0)
+            break;
+        length += digits + 1 + unit;
+        if (s[length] != ' ' || strspn(s + length + 1, "0123456789") == 0)
+            break;
+        length++;
+    }
+    return length + strcspn(s + length, " ");
+}
+
+/* Up to the next blank; neither a command in backquotes is torn, nor a number from its unit. */
 static size_t word_length(const char *s)
 {
-    size_t length = strcspn(s, " ");
     const char *end = *s == '`' ? strchr(s + 1, '`') : NULL;
     if (end != NULL && end < s + 50)
-        length = (size_t)(end - s) + strcspn(end, " ");
-    return length;
+        return (size_t)(end - s) + strcspn(end, " ");
+    return quantity_length(s);
 }
 
 void table_fold(FILE *out, const char *sentence, size_t at, size_t indent, size_t width)
@@ -146,15 +176,15 @@ static bool goes_across(const struct table *t, size_t cell)
     return (cell + 1) % t->column_count != 0 && cell + 1 < t->cell_count && t->cells[cell + 1].text == NULL;
 }
 
-/* A sentence across counts for no column, nor does the word before it, unless that begins the row. */
+/* A sentence across counts for no column. */
 static void measure(struct layout *l)
 {
     const struct table *t = l->table;
     for (size_t c = 0; c < t->column_count; c++)
-        l->natural[c] = text_columns(t->columns[c].head);
+        l->natural[c] = t->columns[c].head == NULL ? 0 : text_columns(t->columns[c].head);
     for (size_t i = 0; i < t->cell_count; i++) {
         size_t c = i % t->column_count;
-        if (t->cells[i].text == NULL || goes_across(t, i) || (c > 0 && goes_across(t, i + 1)))
+        if (t->cells[i].text == NULL || goes_across(t, i))
             continue;
         size_t w = text_columns(t->cells[i].text);
         if (w > l->natural[c])
@@ -192,13 +222,18 @@ static bool leave_out(struct layout *l, enum table_need need)
     return false;
 }
 
-/* The last one first, each as far as it may be: what matters most comes first. */
-static void squeeze(struct layout *l)
+static size_t limit_of(const struct table_column *column, enum table_need before)
+{
+    return before == TABLE_LUXURY ? column->much : before == TABLE_USEFUL ? column->fair : column->least;
+}
+
+/* As far as may be before a column of this need goes. The last one first: what matters most comes first. */
+static void squeeze(struct layout *l, enum table_need before)
 {
     memcpy(l->widths, l->natural, l->table->column_count * sizeof *l->widths);
     for (size_t c = l->table->column_count; c-- > 0;) {
-        size_t least = column_of(l, c)->least;
-        while (!l->out[c] && least > 0 && l->widths[c] > least && !fits(l))
+        size_t limit = limit_of(column_of(l, c), before);
+        while (!l->out[c] && limit > 0 && l->widths[c] > limit && !fits(l))
             l->widths[c]--;
     }
 }
@@ -206,13 +241,13 @@ static void squeeze(struct layout *l)
 static void arrange(struct layout *l)
 {
     measure(l);
-    while (!fits(l) && leave_out(l, TABLE_LUXURY))
-        ;
-    if (!fits(l))
-        l->gap = 1;
-    squeeze(l);
-    while (!fits(l) && leave_out(l, TABLE_USEFUL))
-        squeeze(l);
+    for (int need = TABLE_LUXURY; need >= TABLE_NEEDED && !fits(l); need--) {
+        squeeze(l, (enum table_need)need);
+        while (need > TABLE_NEEDED && !fits(l) && leave_out(l, (enum table_need)need))
+            squeeze(l, (enum table_need)need);
+        if (!fits(l))
+            l->gap = 1;
+    }
 }
 
 /* ---------------------------------------------------------------- drawing */
@@ -226,21 +261,16 @@ static bool last_shown(const struct layout *l, size_t c)
     return true;
 }
 
-/* A word before a sentence may be wider than its column. */
-static size_t put_cell(const struct layout *l, FILE *out, size_t c, const char *text, enum colour colour,
-                       bool overflow)
+static void put_cell(const struct layout *l, FILE *out, size_t c, const char *text, enum colour colour)
 {
-    size_t columns = text_columns(text);
-    size_t width = overflow && columns > l->widths[c] ? columns : l->widths[c];
-    size_t pad = columns < width ? width - columns : 0;
+    char *cell = table_squeezed(text, l->widths[c], column_of(l, c)->keep_end);
+    size_t pad = l->widths[c] - text_columns(cell);
     if (column_of(l, c)->right)
         spaces(out, pad);
-    fputs(colour_begin(colour), out);
-    columns = put_squeezed(out, text, width, column_of(l, c)->keep_end);
-    fputs(colour_end(colour), out);
+    fprintf(out, "%s%s%s", colour_begin(colour), cell, colour_end(colour));
     if (!column_of(l, c)->right && !last_shown(l, c))
-        spaces(out, columns < width ? width - columns : 0);
-    return width;
+        spaces(out, pad);
+    free(cell);
 }
 
 /* Until its sentence across, if it has one; then the cursor is where that begins, and this is its cell. */
@@ -260,8 +290,8 @@ static size_t put_row(const struct layout *l, FILE *out, const struct table_cell
             *ret_at = at;
             return c;
         }
-        bool before = c > 0 && c + 2 < l->table->column_count && row[c + 2].text == NULL;
-        at += put_cell(l, out, c, row[c].text, row[c].colour, before);
+        put_cell(l, out, c, row[c].text, row[c].colour);
+        at += l->widths[c];
     }
     return SIZE_MAX;
 }
@@ -276,7 +306,7 @@ static void put_head(const struct layout *l, FILE *out)
         if (!first)
             spaces(out, l->gap);
         first = false;
-        put_cell(l, out, c, column_of(l, c)->head, COLOUR_HEAD, false);
+        put_cell(l, out, c, column_of(l, c)->head, COLOUR_HEAD);
     }
     fputc('\n', out);
 }
@@ -284,7 +314,8 @@ static void put_head(const struct layout *l, FILE *out)
 static void draw(const struct layout *l, FILE *out)
 {
     const struct table *t = l->table;
-    put_head(l, out);
+    if (t->columns[0].head != NULL)
+        put_head(l, out);
     for (size_t i = 0; i + t->column_count <= t->cell_count; i += t->column_count) {
         size_t at = 0;
         size_t across = put_row(l, out, t->cells + i, &at);

@@ -10,12 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "diagnosis.h"
 #include "live.h"
 #include "looks.h"
 #include "output.h"
 #include "rates.h"
 #include "report.h"
 #include "state.h"
+#include "table.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -34,49 +36,58 @@ bool watch_interval(const char *text, unsigned *ret_interval_ms)
 
 /* ---------------------------------------------------------------- lines */
 
-static void put_rate(const char *word, bool known, double per_second)
+static void add_rate(struct table *table, const char *word, bool known, double per_second)
 {
     if (known)
-        printf("  %s %s/s", word, text_rate(per_second).s);
+        table_add(table, COLOUR_NONE, "%s %s/s", word, text_rate(per_second).s);
     else
-        printf("  %s -", word);
+        table_add(table, COLOUR_NONE, "%s -", word);
 }
 
-static void put_line(const char *time, const struct sample *sample, size_t name_columns)
+static void add_senders(struct table *table, const struct channel *channel)
+{
+    const struct shmchan_snapshot *s = &channel->snapshot;
+    uint64_t longest_ns = 0;
+    size_t blocked = channel_blocked(channel, &longest_ns);
+    if (blocked > 0)
+        table_add(table, COLOUR_NONE, "senders %" PRIu32 "/%" PRIu32 "  blocked %zu for %s", s->senders_held,
+                  s->max_senders, blocked, text_duration(longest_ns).s);
+    else
+        table_add(table, COLOUR_NONE, "senders %" PRIu32 "/%" PRIu32, s->senders_held, s->max_senders);
+}
+
+static void add_line(struct table *table, const char *time, const struct sample *sample)
 {
     const struct channel *channel = &sample->now;
-    struct text name = channel_name_text(channel);
-    printf("%s  %s%*s", time, name.s, (int)(name_columns - text_columns(name.s)), "");
+    table_add(table, COLOUR_NONE, "%s", time);
+    table_add(table, COLOUR_NONE, "%s", channel_name_text(channel).s);
+    table_add(table, COLOUR_NONE, "%s", channel_state_word(channel_state(channel, &sample->before)));
     if (channel->error < 0) {
-        printf("  %s\n", shmchan_strerror(channel->error));
+        char *why = diagnosis_in_short(channel);
+        table_across(table, why);
+        free(why);
         return;
     }
     struct rates rates = rates_of(channel, &sample->before);
-    uint64_t longest_ns = 0;
-    size_t blocked = channel_blocked(channel, &longest_ns);
-    printf("  %-11s", channel_state_word(channel_state(channel, &sample->before)));
-    printf("  used %s/%s", text_count(channel->used).s, text_count(channel->room).s);
-    put_rate("sent", rates.known, rates.sent);
-    put_rate("received", rates.known, rates.received);
-    printf("  senders %" PRIu32 "/%" PRIu32, channel->snapshot.senders_held, channel->snapshot.max_senders);
-    if (blocked > 0)
-        printf("  blocked %zu for %s", blocked, text_duration(longest_ns).s);
-    putchar('\n');
+    table_add(table, COLOUR_NONE, "used %s/%s", text_count(channel->used).s, text_count(channel->room).s);
+    add_rate(table, "sent", rates.known, rates.sent);
+    add_rate(table, "received", rates.known, rates.received);
+    add_senders(table, channel);
 }
 
 static void put_lines(const struct sample *samples, size_t count)
 {
+    /* Time, name, state, used, sent, received, senders. */
+    static const struct table_column columns[7];
     struct text clock = text_clock();
-    size_t widest = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t columns = text_columns(channel_name_text(&samples[i].now).s);
-        if (columns > widest)
-            widest = columns;
-    }
+    struct table table;
     if (count == 0)
         printf("%s  no channels\n", clock.s);
+    table_init(&table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < count; i++)
-        put_line(clock.s, &samples[i], widest);
+        add_line(&table, clock.s, &samples[i]);
+    table_print(&table, stdout, 0, 0);
+    table_free(&table);
 }
 
 static void sleep_until(int64_t deadline_ns)

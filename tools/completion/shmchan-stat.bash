@@ -33,7 +33,8 @@ _shmchan_stat_limits()
 _shmchan_stat_offer()
 {
     local cur=$1 before=$2 quote=$3 word
-    local states='damaged stalled no-receiver full orphaned no-senders foreign-version unreadable flowing idle'
+    local states='damaged stalled no-receiver missing full orphaned no-senders foreign-version unreadable
+        flowing idle'
     local options='-a --all -w --watch --json --openmetrics --check --warning --critical --ok
         --remove-orphans --yes --dry-run --help --version'
     case $before in
