@@ -389,6 +389,10 @@ static void put_orphaned(const struct evidence *e)
     fprintf(e->out, "; %" PRIu64 " sender%s had joined; ", s->senders_joined, s_if(s->senders_joined));
     put_waiting(e);
     fputs(". ", e->out);
+    if (e->now->linked) {
+        fputs("It can be gone on with, or removed, where its name is.", e->out);
+        return;
+    }
     if (channel_anonymous(e->now)) {
         fprintf(e->out, "It goes when pid %" PRId32 ", and who else may have it open, closes it or ends.",
                 e->now->holder_pid);

@@ -31,7 +31,7 @@ const char arguments_help[] =
     "                        --yes; --dry-run only says which\n"
     "      --help, --version\n"
     "\n"
-    "NAME: a channel's name, with or without its slash, or memfd:INODE.\n"
+    "NAME: a channel's name, with or without its slash, or as listed.\n"
     "States: damaged, stalled, no receiver, missing, full, orphaned, no senders,\n"
     "foreign version, unreadable, flowing, idle. USED: waiting / room in the lanes in\n"
     "use; SENDERS: alive / places; SIZE: bytes in a message; CAP: messages in a lane.\n"

@@ -374,14 +374,16 @@ static void print_region(const struct page *page, const struct channel *channel)
     /* Nobody opens one without a name by its mode. */
     if (channel_anonymous(channel)) {
         line(page, "owner", "uid %" PRIu32, s->owner_uid);
-        line(page, "name", "none; pid %" PRId32 " has it open as descriptor %d", channel->holder_pid,
-             channel->holder_fd);
+        line(page, "name", "%s; pid %" PRId32 " has it open as descriptor %d",
+             channel->linked ? "in another /dev/shm" : "none", channel->holder_pid, channel->holder_fd);
     } else {
         line(page, "owner", "uid %" PRIu32 ", mode %04" PRIo32, s->owner_uid, s->mode);
     }
     line(page, "created", "%s, by pid %" PRId32, text_moment(s->created_ns).s, s->creator_pid);
     line(page, "format", "version %" PRIu32, s->format_version);
-    if (s->mutex_owner_pid != 0)
+    if (s->mutex_owner_pid < 0)
+        line(page, "mutex", "held by pid %" PRId32 ", which is none", s->mutex_owner_pid);
+    else if (s->mutex_owner_pid != 0)
         line(page, "mutex", "held by pid %" PRId32 ", which is joining or taking over", s->mutex_owner_pid);
     else
         line(page, "mutex", "free");

@@ -144,10 +144,9 @@ static int run(const struct options *options)
     bool looks = options->mode == MODE_SHOW || options->mode == MODE_WATCH || options->mode == MODE_CHECK ||
                  options->mode == MODE_OPENMETRICS;
     if (looks && !proc_is_there())
-        fputs(
-            "shmchan-stat: there is no /proc here: channels without a name are not found, and nobody can say "
-            "what their processes do\n",
-            stderr);
+        output_tell(
+            "there is no /proc here: channels without a name are not found, and nobody can say what their "
+            "processes do");
     switch (options->mode) {
     case MODE_HELP:
         fputs(arguments_help, stdout);
