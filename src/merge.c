@@ -203,11 +203,9 @@ static struct lane_reader *next_ordered(struct merge *m)
 
 static struct lane_reader *next_unordered(struct merge *m)
 {
-    if (!m->pending_count)
+    if (!merge_settled(m))
         look(m);
-    if (m->error || !m->pending_count)
-        return NULL;
-    return &m->lanes[m->pending[m->cursor]];
+    return m->error ? NULL : merge_settled(m);
 }
 
 struct lane_reader *merge_next(struct merge *m)
