@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -117,6 +119,39 @@ static int close_receiver(const char *value)
     (void)value;
     shmchan_receiver_close(rx);
     return 0;
+}
+
+/* So many channels, each with its receiver and `senders` senders that have sent a message, all of this
+ * process.
+ */
+static int make_many(int count, int senders)
+{
+    struct rlimit limit;
+    int r = 0;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    for (int i = 0; r >= 0 && i < count; i++) {
+        char one[300];
+        snprintf(one, sizeof one, "%s-%d", name, i);
+        r = shmchan_receiver_create(one, &options, &rx);
+        for (int k = 0; r >= 0 && k < senders; k++) {
+            r = shmchan_sender_of(rx, &tx);
+            if (r >= 0)
+                r = shmchan_send(tx, &message);
+        }
+    }
+    return r;
+}
+
+static int make_thin(const char *value)
+{
+    return make_many(atoi(value), 1);
+}
+
+static int make_crowded(const char *value)
+{
+    return make_many(atoi(value), 64);
 }
 
 /* ---------------------------------------------------------------- messages */
@@ -282,6 +317,22 @@ static int end_main_thread(const char *value)
     pthread_exit(NULL);
 }
 
+static void *spin(void *unused)
+{
+    (void)unused;
+    for (volatile unsigned i = 0;; i = i + 1)
+        ;
+    return NULL;
+}
+
+/* State R, while the main thread sleeps. */
+static int spin_aside(const char *value)
+{
+    pthread_t thread;
+    (void)value;
+    return -pthread_create(&thread, NULL, spin, NULL);
+}
+
 /* A forked child that stops before the library's fork handler has run in it: registered before that is. */
 static int child_pauses;
 
@@ -342,6 +393,18 @@ static int scribble_mutex_owner(const char *value)
     return 0;
 }
 
+static int scribble_receiver_pid(const char *value)
+{
+    region()->receiver.pid = atoi(value);
+    return 0;
+}
+
+static int scribble_receiver_start(const char *value)
+{
+    region()->receiver.start_time = strtoull(value, NULL, 10);
+    return 0;
+}
+
 /* As if the receiver had gone to sleep in the channel now. */
 static int scribble_asleep(const char *value)
 {
@@ -355,12 +418,16 @@ static int scribble_asleep(const char *value)
 /* Shorter and long enough again, for as long as we live. */
 static int flap(const char *value)
 {
-    int bytes = atoi(value), fd = open_region();
-    char *copy = malloc((size_t)bytes);
-    if (copy == NULL || pread(fd, copy, (size_t)bytes, 0) != bytes)
+    int fd = open_region();
+    struct stat st;
+    (void)value;
+    if (fstat(fd, &st) < 0)
+        abort();
+    char *copy = malloc((size_t)st.st_size);
+    if (copy == NULL || pread(fd, copy, (size_t)st.st_size, 0) != st.st_size)
         abort();
     for (;;) {
-        if (ftruncate(fd, 4096) < 0 || pwrite(fd, copy, (size_t)bytes, 0) != bytes)
+        if (ftruncate(fd, 4096) < 0 || pwrite(fd, copy, (size_t)st.st_size, 0) != st.st_size)
             abort();
     }
 }
@@ -382,6 +449,8 @@ static const struct action {
     {"create-sender", create_sender},
     {"open-sender", open_sender},
     {"pair", make_pair},
+    {"many", make_thin},
+    {"crowded", make_crowded},
     {"close-sender", close_sender},
     {"close-receiver", close_receiver},
     {"send", send_some},
@@ -395,10 +464,13 @@ static const struct action {
     {"pause", sleep_here},
     {"vfork", wait_in_vfork},
     {"end-main-thread", end_main_thread},
+    {"spin-aside", spin_aside},
     {"fork", fork_and_hang},
     {"trace", trace},
     {"scribble-tail", scribble_tail},
     {"scribble-mutex-owner", scribble_mutex_owner},
+    {"scribble-receiver-pid", scribble_receiver_pid},
+    {"scribble-receiver-start", scribble_receiver_start},
     {"scribble-asleep", scribble_asleep},
     {"flap", flap},
 };

@@ -94,12 +94,8 @@ EOC
 
 # Leaks of programs that end at once are no news.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
-compile() {
-    # shellcheck disable=SC2086  # flags are lists
-    ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" \
-        -o "$@" -pthread -lrt
-}
-compile "$work/peer" "$source/tests/peer.c" "$build/libshmchan.a" || exit 1
+# shellcheck source=tests/peers.sh
+. "$source/tests/peers.sh"
 # shellcheck disable=SC2046  # likewise
 compile "$work/query" "$work/query.c" $(pkg-config --cflags --libs jansson) || exit 1
 
@@ -107,38 +103,6 @@ compile "$work/query" "$work/query.c" $(pkg-config --cflags --libs jansson) || e
 chmod 755 "$work"
 cp "$build/shmchan-stat" "$work/shmchan-stat"
 stat=$work/shmchan-stat
-
-# peer ID NAME ACTION...: starts one in the background; its pid is then in $peer.
-peer() {
-    id=$1
-    shift
-    : >"$work/$id.out"
-    "$work/peer" "$@" >"$work/$id.out" 2>"$work/$id.err" &
-    peer=$!
-    peers="$peers $peer"
-}
-
-said() {
-    grep -qx "$2" "$work/$1.out"
-}
-
-# Each pause of a peer says "ready" before it sleeps.
-ready() {
-    eventually said "$1" ready || {
-        not_ok "peer $1 is ready"
-        sed 's/^/#   /' "$work/$1.err"
-    }
-}
-
-# end PID SIGNAL: and it is gone.
-end() {
-    kill "-$2" "$1"
-    wait "$1" 2>/dev/null
-}
-
-process_letter() {
-    [ "$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat")" = "$2" ]
-}
 
 query() {
     "$work/query" "$work/json" "$@"
@@ -1026,8 +990,7 @@ has "the mutex's holder that is not there" "$work/page" 'Pid 2147483647 .* no su
 channel=$prefix-flap
 peer flap-r "$channel" capacity=4 places=64 create-receiver pause
 ready flap-r
-bytes=$(stat -c %s "/dev/shm$channel")
-peer flap-x "$channel" "flap=$bytes"
+peer flap-x "$channel" flap
 bad=0
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
     "$stat" --json "$channel" >"$work/json" 2>/dev/null

@@ -5,7 +5,7 @@
 #
 #     tests/test_stat_find.sh BUILD_DIR
 #
-# Peers are processes of a small helper that is compiled here with $CC, $CFLAGS and $EXTRA_CFLAGS. What
+# Peers (peers.sh) are compiled with $CC, $CFLAGS and $EXTRA_CFLAGS. What
 # needs a privilege or a program that is not there is skipped, and says so.
 # shellcheck disable=SC2016,SC2140  # code for other shells; long patterns in pieces
 set -u
@@ -38,191 +38,9 @@ trap 'exit 1' HUP INT TERM
 
 # shellcheck source=tests/saying.sh
 . "$source/tests/saying.sh"
+# shellcheck source=tests/peers.sh
+. "$source/tests/peers.sh"
 
-# ---------------------------------------------------------------- peers
-
-# A peer does what its arguments say, one after the other, and leaves without closing.
-cat >"$work/peer.c" <<'EOC'
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include "layout.h"
-#include "shmchan.h"
-
-static struct shmchan_options options = {.struct_size = sizeof(struct shmchan_options), .message_size = 8};
-static shmchan_sender *tx;
-static shmchan_receiver *rx;
-static const char *name;
-
-static struct shm_control *region(void)
-{
-    char path[300];
-    snprintf(path, sizeof path, "/dev/shm%s", name);
-    int fd = open(path, O_RDWR);
-    struct shm_control *control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (control == MAP_FAILED)
-        exit(9);
-    return control;
-}
-
-static void *spin(void *unused)
-{
-    (void)unused;
-    for (volatile unsigned i = 0;; i = i + 1)
-        ;
-    return NULL;
-}
-
-static int start_spinning(void)
-{
-    pthread_t thread;
-    return -pthread_create(&thread, NULL, spin, NULL);
-}
-
-/* This many, each with its receiver and `senders` senders that have sent a message, all in this process. */
-static int make_many(int count, int senders)
-{
-    struct rlimit limit;
-    uint64_t message = 0;
-    int r = 0;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    for (int i = 0; r >= 0 && i < count; i++) {
-        char one[300];
-        snprintf(one, sizeof one, "%s-%d", name, i);
-        r = shmchan_receiver_create(one, &options, &rx);
-        for (int k = 0; r >= 0 && k < senders; k++) {
-            r = shmchan_sender_of(rx, &tx);
-            if (r >= 0)
-                r = shmchan_send(tx, &message);
-        }
-    }
-    return r;
-}
-
-/* Cut off and made whole again, for as long as it lives. */
-static void flap(void)
-{
-    char path[300];
-    snprintf(path, sizeof path, "/dev/shm%s", name);
-    off_t bytes = (off_t)region()->header.region_bytes;
-    char *copy = malloc((size_t)bytes);
-    int fd = open(path, O_RDWR);
-    if (pread(fd, copy, (size_t)bytes, 0) != (ssize_t)bytes)
-        exit(9);
-    for (;;) {
-        if (ftruncate(fd, 4096) < 0 || ftruncate(fd, bytes) < 0 || pwrite(fd, copy, (size_t)bytes, 0) < 0)
-            exit(9);
-    }
-}
-
-static int act(const char *what, const char *value)
-{
-    uint64_t message = 0;
-    int r = 0;
-    if (strcmp(what, "capacity") == 0)
-        options.capacity = (uint32_t)atoi(value);
-    else if (strcmp(what, "places") == 0)
-        options.max_senders = (uint32_t)atoi(value);
-    else if (strcmp(what, "mode") == 0)
-        options.mode = (uint32_t)strtoul(value, NULL, 8);
-    else if (strcmp(what, "command") == 0)
-        r = prctl(PR_SET_NAME, value);
-    else if (strcmp(what, "create-receiver") == 0)
-        r = shmchan_receiver_create(name, &options, &rx);
-    else if (strcmp(what, "create-sender") == 0)
-        r = shmchan_sender_create(name, &options, &tx);
-    else if (strcmp(what, "open-sender") == 0)
-        r = shmchan_sender_open(name, NULL, &tx);
-    else if (strcmp(what, "pair") == 0)
-        r = shmchan_pair(&options, &tx, &rx);
-    else if (strcmp(what, "many") == 0)
-        r = make_many(atoi(value), 1);
-    else if (strcmp(what, "crowded") == 0)
-        r = make_many(atoi(value), 64);
-    else if (strcmp(what, "spin-aside") == 0)
-        r = start_spinning();
-    else if (strcmp(what, "mutex-owner") == 0)
-        region()->mutex_owner_pid = atoi(value);
-    else if (strcmp(what, "receiver-pid") == 0)
-        region()->receiver.pid = atoi(value);
-    else if (strcmp(what, "receiver-start") == 0)
-        region()->receiver.start_time = strtoull(value, NULL, 10);
-    else if (strcmp(what, "flap") == 0)
-        flap();
-    for (int i = 0; strcmp(what, "send") == 0 && r == 0 && i < atoi(value); i++)
-        r = shmchan_send(tx, &message);
-    if (strcmp(what, "pause") == 0) {
-        puts("ready");
-        fflush(stdout);
-        for (;;)
-            pause();
-    }
-    return r;
-}
-
-int main(int argc, char **argv)
-{
-    name = argv[1];
-    for (int i = 2; i < argc; i++) {
-        char *value = strchr(argv[i], '=');
-        if (value != NULL)
-            *value++ = '\0';
-        int r = act(argv[i], value != NULL ? value : "");
-        if (r < 0) {
-            fprintf(stderr, "peer: %s: %s\n", argv[i], shmchan_strerror(r));
-            return 1;
-        }
-    }
-    return 0;
-}
-EOC
-
-# shellcheck disable=SC2086 # flags are words
-if ! ${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:--O2 -g} ${EXTRA_CFLAGS:-} -pthread -I"$source/include" \
-    -I"$source/src" -o "$work/peer" "$work/peer.c" "$build/libshmchan.a" ${LDFLAGS:-} -pthread -lrt; then
-    not_ok "the peer can be compiled"
-    exit 1
-fi
-
-# peer ID NAME STEP...: in the background; $peer is its pid.
-peer() {
-    id=$1
-    shift
-    : >"$work/$id.out"
-    "$work/peer" "$@" >"$work/$id.out" 2>"$work/$id.err" &
-    peer=$!
-    peers="$peers $peer"
-}
-
-said() {
-    grep -qx "$2" "$work/$1.out"
-}
-
-ready() {
-    eventually said "$1" ready || {
-        not_ok "peer $1 is ready"
-        sed 's/^/#   /' "$work/$1.err"
-    }
-}
-
-end() {
-    kill "-$2" "$1"
-    wait "$1" 2>/dev/null
-}
-
-letter() {
-    [ "$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat")" = "$2" ]
-}
 
 start_of() {
     sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20
@@ -246,20 +64,20 @@ sleep 1000 &
 innocent=$!
 peers="$peers $innocent"
 kill -STOP "$innocent"
-eventually letter "$innocent" T
+eventually process_letter "$innocent" T
 
 # ---------------------------------------------------------------- another process's number
 
 channel=$prefix-mutex
 peer mutex "$channel" capacity=8 create-receiver pause
 ready mutex
-peer x "$channel" "mutex-owner=$innocent" pause
+peer x "$channel" "scribble-mutex-owner=$innocent" pause
 ready x
 page "$channel"
 has "mutex: who has not the channel is not the one who joins" "$work/page" \
     "Pid $innocent has begun to join .* no such process is visible here that has the channel open"
 has_not "mutex: and is not to be continued" "$work/page" 'kill -CONT'
-peer y "$channel" mutex-owner=-1 pause
+peer y "$channel" scribble-mutex-owner=-1 pause
 ready y
 page "$channel"
 has "mutex: a number that is none" "$work/page" 'pid -1, which is none'
@@ -271,7 +89,7 @@ peer twin "$channel" capacity=8 command=collector create-receiver pause
 ready twin
 page "$channel"
 has_not "twin: the receiver is here" "$work/page" 'not visible from here'
-peer x "$channel" "receiver-pid=$innocent" "receiver-start=$(start_of "$innocent")" pause
+peer x "$channel" "scribble-receiver-pid=$innocent" "scribble-receiver-start=$(start_of "$innocent")" pause
 ready x
 page "$channel"
 has "twin: a process that has not the channel is another" "$work/page" \
@@ -288,11 +106,11 @@ cp "$stat" "$work/stat"
 chmod 755 "$work" "$work/stat"
 if setpriv --reuid 65534 --clear-groups "$work/stat" --version >/dev/null 2>&1; then
     kill -STOP "$veiled"
-    eventually letter "$veiled" T
+    eventually process_letter "$veiled" T
     setpriv --reuid 65534 --clear-groups "$work/stat" "$channel" >"$work/page"
     has "veiled: it is said that it is not certain" "$work/page" \
         "receiver \\(pid $veiled, .collector., by number, start and command; this user may not see"
-    peer x "$channel" "receiver-pid=$innocent" "receiver-start=$(start_of "$innocent")" pause
+    peer x "$channel" "scribble-receiver-pid=$innocent" "scribble-receiver-start=$(start_of "$innocent")" pause
     ready x
     setpriv --reuid 65534 --clear-groups "$work/stat" "$channel" >"$work/page"
     has_not "veiled: another command is another process" "$work/page" 'kill -CONT'
@@ -312,7 +130,7 @@ ready threads-s
 page "$channel"
 has "threads: one of them runs" "$work/page" 'it is running, .*state R of the liveliest of its 2 threads'
 kill -STOP "$threads"
-eventually letter "$threads" T
+eventually process_letter "$threads" T
 page "$channel"
 has "threads: all of them are stopped" "$work/page" 'and is stopped \(state T\)'
 end "$threads" KILL

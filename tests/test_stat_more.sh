@@ -52,9 +52,8 @@ trap 'exit 1' HUP INT TERM
 # Leaks of programs that end at once are no news. Signals are sent on purpose, and must do what they do.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0"
 ASAN_OPTIONS=$ASAN_OPTIONS:handle_sigfpe=0:handle_sigill=0
-# shellcheck disable=SC2086  # flags are lists
-${CC:-cc} -std=c11 -D_GNU_SOURCE ${CFLAGS:-} ${EXTRA_CFLAGS:-} -I"$source/include" -I"$source/src" \
-    -o "$work/peer" "$source/tests/peer.c" "$build/libshmchan.a" -pthread -lrt || exit 1
+# shellcheck source=tests/peers.sh
+. "$source/tests/peers.sh"
 
 # Where another user can run it, whatever BUILD_DIR is; and where a shell finds it.
 chmod 755 "$work"
@@ -62,38 +61,6 @@ mkdir "$work/bin"
 cp "$build/shmchan-stat" "$work/bin/shmchan-stat"
 stat=$work/bin/shmchan-stat
 PATH=$work/bin:$PATH
-
-# peer ID NAME ACTION...: starts one in the background; its pid is then in $peer.
-peer() {
-    id=$1
-    shift
-    : >"$work/$id.out"
-    "$work/peer" "$@" >"$work/$id.out" 2>"$work/$id.err" &
-    peer=$!
-    peers="$peers $peer"
-}
-
-said() {
-    grep -qx "$2" "$work/$1.out"
-}
-
-# Each pause of a peer says "ready" before it sleeps.
-ready() {
-    eventually said "$1" ready || {
-        not_ok "peer $1 is ready"
-        sed 's/^/#   /' "$work/$1.err"
-    }
-}
-
-# end PID SIGNAL: and it is gone.
-end() {
-    kill "-$2" "$1"
-    wait "$1" 2>/dev/null
-}
-
-process_letter() {
-    [ "$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat")" = "$2" ]
-}
 
 stop() {
     kill -STOP "$1"

@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "find.h"
 #include "text.h"
 
@@ -26,13 +26,6 @@
 /* Each process at its number modulo this; of two that share one, the later. */
 enum { KEPT = 1024 };
 static struct holder kept[KEPT];
-
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* ---------------------------------------------------------------- one descriptor */
 
@@ -171,7 +164,7 @@ const struct holder *holders_look(int32_t pid)
     empty(holder);
     holder->pid = pid;
     holder->task = pid;
-    holder->looked_ns = now_ns();
+    holder->looked_ns = clock_monotonic_ns();
     if (!look_at_task(holder, pid))
         look_at_other_tasks(holder);
     if (holder->count > 0)
@@ -190,7 +183,8 @@ static const struct holding *find_in(const struct holder *holder, struct region_
 enum holders_answer holders_ask(int32_t pid, struct region_id region, int64_t since_ns)
 {
     const struct holder *holder = &kept[(uint32_t)pid % KEPT];
-    if (holder->pid == pid && now_ns() - holder->looked_ns < FRESH_NS && find_in(holder, region) != NULL)
+    if (holder->pid == pid && clock_monotonic_ns() - holder->looked_ns < FRESH_NS &&
+        find_in(holder, region) != NULL)
         return HOLDERS_YES;
     if (holder->pid != pid || holder->looked_ns < since_ns)
         holder = holders_look(pid);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "looks.h"
 #include "screen.h"
 #include "terminal.h"
@@ -130,7 +131,7 @@ static void obey_until(struct live *live, int64_t deadline_ns)
             return;
         obey(live, key);
         screen_draw(&live->view);
-        if (!live->view.paused && looks_clock_ns() >= deadline_ns)
+        if (!live->view.paused && clock_monotonic_ns() >= deadline_ns)
             return;
     }
 }
@@ -139,7 +140,7 @@ int live_run(const struct watch_options *options)
 {
     struct live live = {.view = {.interval_ms = options->interval_ms}};
     struct looks *looks = looks_new(options);
-    int64_t deadline_ns = looks_clock_ns();
+    int64_t deadline_ns = clock_monotonic_ns();
     int r = 0;
     live.view.rows = &live.rows;
     screen_start(options->colour);

@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "text.h"
 
 #define COMPARED_NS 450000000
@@ -34,17 +34,10 @@ struct looks {
     struct sample *samples;
 };
 
-int64_t looks_clock_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 int64_t looks_deadline_ns(const struct watch_options *options, int64_t last_ns)
 {
     int64_t next_ns = last_ns + (int64_t)options->interval_ms * 1000000;
-    int64_t now_ns = looks_clock_ns();
+    int64_t now_ns = clock_monotonic_ns();
     return next_ns > now_ns ? next_ns : now_ns;
 }
 
@@ -102,7 +95,7 @@ static void look_again(const struct look *last, struct look *ret_look)
 static int look(struct looks *looks, struct look *ret_look)
 {
     const struct look *last = looks->past_count > 0 ? &looks->past[looks->past_count - 1] : NULL;
-    ret_look->taken_ns = looks_clock_ns();
+    ret_look->taken_ns = clock_monotonic_ns();
     if (looks->options->name_count > 0) {
         look_at_named(looks->options, last, ret_look);
     } else if (last != NULL && ret_look->taken_ns - looks->searched_ns < SEARCH_NS) {

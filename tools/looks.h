@@ -19,9 +19,6 @@ void looks_free(struct looks *looks);
    A `before` whose error is not 0 is none: it has just come. Returns how many, or a negative errno. */
 ssize_t looks_next(struct looks *looks, const struct sample **ret_samples);
 
-/* CLOCK_MONOTONIC */
-int64_t looks_clock_ns(void);
-
 /* When to look next, if it was due at `last_ns` before. What was missed, asleep or stopped, is not made up
    for. */
 int64_t looks_deadline_ns(const struct watch_options *options, int64_t last_ns);

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "find.h"
 #include "text.h"
 
@@ -39,13 +39,6 @@ static struct region *known;
 static size_t known_count;
 static size_t known_closed; /* processes that could not be looked at */
 static int64_t searched_ns;
-
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 static int by_region(const void *a, const void *b)
 {
@@ -240,12 +233,12 @@ static void search(void)
     for (size_t i = 0; i < met.count; i++)
         name_it(&met.regions[i], own_device);
     know(&met);
-    searched_ns = now_ns();
+    searched_ns = clock_monotonic_ns();
 }
 
 static bool searched(void)
 {
-    return searched_ns != 0 && now_ns() - searched_ns < SEARCHED_NS;
+    return searched_ns != 0 && clock_monotonic_ns() - searched_ns < SEARCHED_NS;
 }
 
 size_t nameless_each(void (*visit)(const struct found *found, void *user), void *user)

@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 /* Who holds places in many channels, or many places, is looked up once in so long. */
 #define FRESH_NS 20000000
@@ -28,13 +29,6 @@ struct facts {
 /* Each process at its number modulo this; of two that share one, the later. */
 enum { KEPT = 1024 };
 static struct facts kept[KEPT];
-
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* ---------------------------------------------------------------- /proc/PID/stat */
 
@@ -108,10 +102,10 @@ static int learn(int32_t pid, uint64_t start_time, const struct facts **ret_fact
     char path[64];
     struct facts *facts = &kept[(uint32_t)pid % KEPT];
     *ret_facts = facts;
-    if (facts->pid == pid && now_ns() - facts->read_ns < FRESH_NS &&
+    if (facts->pid == pid && clock_monotonic_ns() - facts->read_ns < FRESH_NS &&
         (start_time == 0 || start_time == facts->start_time))
         return 0;
-    *facts = (struct facts){.pid = pid, .read_ns = now_ns()};
+    *facts = (struct facts){.pid = pid, .read_ns = clock_monotonic_ns()};
     snprintf(path, sizeof path, "/proc/%" PRId32 "/stat", pid);
     int r = read_stat(path, facts);
     if (r < 0)

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* All that end a process unless it is prepared, and can be prepared for. */
@@ -218,13 +220,6 @@ void terminal_give_back(void)
 
 /* ---------------------------------------------------------------- keys */
 
-static int64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 static void stop_here(void)
 {
     sigset_t stop, before;
@@ -286,7 +281,7 @@ int terminal_key(int64_t deadline_ns)
         int key = have_keys ? getch() : ERR;
         if (key != ERR)
             return key;
-        int64_t left = deadline_ns - now_ns();
+        int64_t left = deadline_ns - clock_monotonic_ns();
         if (left <= 0)
             return TERMINAL_TIME_OVER;
         if (!wait_for_input(left))

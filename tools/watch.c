@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "diagnosis.h"
 #include "live.h"
 #include "looks.h"
@@ -101,7 +102,7 @@ static void sleep_until(int64_t deadline_ns)
 static int watch_lines(const struct watch_options *options)
 {
     struct looks *looks = looks_new(options);
-    int64_t deadline_ns = looks_clock_ns();
+    int64_t deadline_ns = clock_monotonic_ns();
     int status = STATUS_FINE;
     while (status == STATUS_FINE) {
         const struct sample *samples;
